@@ -1,0 +1,218 @@
+"""The seams: what crosses the border between the generator, the tasks and the oracles.
+
+Letters in shapes: B rows of a batch, T steps, A actions, F observed features, N designs.
+**B rows go in at the left and B rows come out at the right**: nothing between sampling and
+learning filters, sorts or deduplicates rows.
+
+Three absences, never confused:
+
+* *invalid*     the row is not a design at all: `None`. It gets the invalid reward and teaches.
+* *unmeasured*  the oracle failed or the budget was spent: NaN. Weight 0 everywhere.
+* *bad*         a low number. An infinite one is measured and inadmissible (invalid reward).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar, runtime_checkable
+
+import numpy as np
+from numpy.typing import NDArray
+
+if TYPE_CHECKING:
+    import torch
+    from torch import Tensor
+
+Floats = NDArray[np.float64]
+S = TypeVar("S")
+D = TypeVar("D", bound="Design")
+D_co = TypeVar("D_co", bound="Design", covariant=True)
+D_contra = TypeVar("D_contra", bound="Design", contravariant=True)
+
+
+@runtime_checkable
+class Design(Protocol):
+    """A finished thing. Immutable; equal designs have equal keys."""
+
+    @property
+    def key(self) -> str:
+        """Canonical text; the cache, the memory and the budget know designs by it."""
+
+    @property
+    def text(self) -> str:
+        """What people read: SMILES, an infix equation, the bond letters of a fold."""
+
+    @property
+    def complexity(self) -> int:
+        """Size in the task's own unit: heavy atoms, tokens, residues. The Pareto front's axis."""
+
+
+class Environment(Protocol[S, D]):
+    """How a design is built, a choice at a time, for B rows at once.
+
+    The object holds settings only; everything that changes is in the state, a frozen record of
+    tensors whose first dimension is B. Transitions are deterministic, so the action ids *are*
+    the design. At least one action is legal in every row, always: where a construction can get
+    stuck, a last action `GIVE_UP` is legal exactly when nothing else is, ends the row, and
+    decodes to `None`. Finished rows absorb: exactly one action is legal, and it changes nothing.
+
+    Optional methods, looked for with `getattr`:
+
+    * ``encode(designs, rng) -> list[list[int] | None]``: actions that build each design, without
+      padding; `rng` picks another spelling of the same design where there are several;
+      ``None`` where the environment cannot build it. `rng` None means the plain spelling.
+    * ``potential(state) -> [B] float32``: for potential-based shaping; 0 at reset.
+    """
+
+    @property
+    def num_actions(self) -> int:
+        """A, the number of actions, legal or not."""
+
+    @property
+    def max_steps(self) -> int:
+        """T, by which every row is done."""
+
+    @property
+    def obs_size(self) -> int:
+        """F, the number of observed features."""
+
+    def reset(
+        self, batch_size: int, device: torch.device, generator: torch.Generator | None = None
+    ) -> S:
+        """Return the state of B rows before the first choice."""
+
+    def observe(self, state: S, /) -> Tensor:
+        """Return [B, F] float32, what the policy sees."""
+
+    def mask(self, state: S, /) -> Tensor:
+        """Return [B, A] bool, True where the action is legal."""
+
+    def step(self, state: S, action: Tensor, /) -> S:
+        """Return the next state; `action` is [B] int64 and legal. Pure; finished rows absorb."""
+
+    def done(self, state: S, /) -> Tensor:
+        """Return [B] bool, True where the row needs no further choice."""
+
+    def decode(self, actions: Sequence[Sequence[int]], /) -> Sequence[D | None]:
+        """Return one design a row, `None` where the row is not one. Padding is ignored."""
+
+
+@dataclass(frozen=True)
+class Choices:
+    """What a policy says at some steps: shapes [B, ..., A] and [B, ...]."""
+
+    logits: Tensor  # unmasked preferences [B, ..., A]
+    value: Tensor  # expected reward to come [B, ...]
+
+
+class Policy(Protocol):
+    """A network that prefers actions. It is also a `torch.nn.Module`.
+
+    `step` and `unroll` must agree (1e-5): the same observations give the same choices whether
+    they come one at a time or all together. Memory is a tensor (or tuple of them) of B rows.
+    """
+
+    def start(self, batch_size: int, device: torch.device) -> Any:
+        """Return the memory before the first step."""
+
+    def step(self, observation: Tensor, memory: Any, /) -> tuple[Choices, Any]:
+        """Return the choices for [B, F] observations, and the memory after them."""
+
+    def unroll(self, observations: Tensor, /) -> Choices:
+        """Return the choices for [B, T, F] observations from the start; differentiable."""
+
+
+@dataclass(frozen=True)
+class Trajectory:
+    """B rows of T choices, with what the policy thought of them. All on one device."""
+
+    observations: Tensor  # [B, T, F] float32
+    masks: Tensor  # [B, T, A] bool
+    actions: Tensor  # [B, T] int64, padded with the absorbing action
+    active: Tensor  # [B, T] bool, True where the row still had a choice to make
+    log_prob: Tensor  # [B, T] log-probability of the action; 0 where inactive
+    entropy: Tensor  # [B, T] nats; 0 where inactive
+    value: Tensor  # [B, T] expected reward to come; 0 where inactive
+    prior_log_prob: Tensor | None = None  # [B, T] of a frozen prior, where there is one
+    potential: Tensor | None = None  # [B, T + 1], where the environment has one
+    group: Tensor | None = None  # [B] int64, rows that share an instance share a baseline
+
+    def replace(self, **changes: Any) -> Trajectory:
+        """Return a copy with some fields changed."""
+        return replace(self, **changes)
+
+
+@dataclass(frozen=True)
+class Measured:
+    """What an oracle says of N designs: N rows in, N rows out, in order.
+
+    `columns` maps an endpoint's name to raw values [N] float64 in their own unit; NaN where the
+    measurement failed. `designs` is None, or the N designs as measuring completed them (an
+    expression with its fitted constants): penalties and reports see these.
+    `errors` maps a row to the reason it failed.
+    """
+
+    columns: Mapping[str, Floats]
+    designs: Sequence[Any] | None = None
+    errors: Mapping[int, str] = field(default_factory=dict)
+
+
+class Oracle(Protocol[D_contra]):
+    """Judges designs. A penalty has the same shape, costs nothing, and is subtracted.
+
+    `cheap` oracles are recomputed rather than journalled row by row; the others are paid for,
+    and each of their results is committed before anything is learned from it.
+    Permuting or splitting the batch changes nothing. A plain array means one column, `name`.
+    """
+
+    @property
+    def name(self) -> str:
+        """The column's name where there is one column, and the name used in messages."""
+
+    @property
+    def cheap(self) -> bool:
+        """True where a call costs less than writing its result down."""
+
+    def __call__(self, designs: Sequence[D_contra], /) -> Measured | Floats:
+        """Return raw values, one row a design."""
+
+
+class Proposer(Protocol[D]):
+    """Search in the loop: what a task can do to finished designs (crossover, pull moves, ...)."""
+
+    def __call__(self, parents: Sequence[D], count: int, rng: np.random.Generator, /) -> list[D]:
+        """Return at most `count` new designs; parents come best first, without duplicates."""
+
+
+@dataclass(frozen=True)
+class Task:
+    """A task tied together: what the command line and the campaign need to know about it.
+
+    `context` holds what the task's own oracles and penalties may ask for by parameter name
+    (`data` for an equation fit); `examples` are known designs for an oracle's pre-flight call.
+    """
+
+    name: str
+    environment: Environment[Any, Any]
+    parse: Callable[[str], Any]  # text -> Design; raises InputError
+    show: Callable[[Any], str]  # a design as terminal text, several lines
+    draw: Callable[[Sequence[Any]], str]  # designs as one SVG document
+    proposer: Proposer[Any] | None = None
+    bucket: Callable[[Any], str] | None = None  # coarse class, for the diversity filter
+    examples: Sequence[Any] = ()
+    context: Mapping[str, Any] = field(default_factory=dict)
+    symbols: Mapping[str, str] = field(default_factory=dict)  # stand-in -> column name
+
+
+@dataclass(frozen=True)
+class Scored:
+    """B judged rows, in order: what the learner needs, and what the record keeps."""
+
+    designs: Sequence[Any]  # [B] completed design, or None where invalid
+    columns: Mapping[str, Floats]  # raw values [B] of oracles and penalties, NaN = unmeasured
+    reward: Floats  # [B] finite; meaningless where weight is 0
+    weight: Floats  # [B] 1, or 0 where unmeasured
+    fresh: NDArray[np.bool_]  # [B] True where this row's design was measured for the first time
+    errors: Mapping[int, str] = field(default_factory=dict)  # row -> why it is unmeasured
+    exhausted: bool = False  # the budget ended inside this batch
