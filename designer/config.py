@@ -1,0 +1,250 @@
+"""A TOML table becomes the keyword arguments of one callable, or an error with its place.
+
+`kind` names the callable; every other key is one of its parameters, checked by pydantic against
+the very signature that is called. There is no interpolation, no include and no hidden default.
+"""
+
+from __future__ import annotations
+
+import copy
+import inspect
+import json
+import re
+import tomllib
+from collections.abc import Callable, Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+from designer import signature
+from designer.errors import ConfigError, InputError, nearest
+from designer.toml import Keys, positions
+
+
+class Document:
+    """A campaign's tables, and where each of their keys was written.
+
+    `name` is what messages call the document; `places` maps the path of a key to its place, such
+    as `fold.toml:3:1` or `--lattice`; relative file names are relative to `base`.
+    """
+
+    def __init__(
+        self,
+        data: dict[str, Any],
+        name: str = "campaign",
+        places: Mapping[Keys, str] | None = None,
+        base: Path | None = None,
+    ) -> None:
+        self.data = data
+        self.name = name
+        self.places = dict(places or {})
+        self.base = base or Path.cwd()
+
+    def place(self, path: Keys) -> str:
+        """Return where `path`, or the nearest table around it, was written."""
+        for depth in range(len(path), 0, -1):
+            if path[:depth] in self.places:
+                return self.places[path[:depth]]
+        return self.name
+
+    def error(self, path: Keys, message: str) -> ConfigError:
+        """Return an error that begins with the place of `path`."""
+        return ConfigError(f"{self.place(path)}: {message}")
+
+    def table(self, path: Keys, default: Any = None) -> Any:
+        """Return what stands at `path`, or `default` where nothing does."""
+        found: Any = self.data
+        key: Any
+        for key in path:
+            missing = isinstance(found, dict) and key not in found
+            missing |= isinstance(found, list) and not (isinstance(key, int) and key < len(found))
+            if missing or not isinstance(found, dict | list):
+                return default
+            found = found[key]
+        return found
+
+    def known(self, names: Iterable[str]) -> None:
+        """Raise ConfigError at the first top-level table that is none of `names`."""
+        names = list(names)
+        for key in self.data:
+            if key not in names:
+                raise self.error((key,), f"unknown table [{key}]; {nearest(key, names)}")
+
+    def override(self, path: Keys, value: Any, place: str) -> None:
+        """Set one value, creating the tables around it; `place` is what messages will name."""
+        found: Any = self.data
+        for depth, key in enumerate(path[:-1]):
+            if isinstance(found, list):
+                found = _element(found, key, place)
+            else:
+                found = found.setdefault(key, {})
+            if not isinstance(found, dict | list):
+                raise InputError(f"{place}: {show(path[: depth + 1])} is a value, not a table")
+        if isinstance(found, list):
+            _element(found, path[-1], place)
+            found[int(path[-1])] = value
+        else:
+            found[path[-1]] = value
+        for known in [p for p in self.places if p[: len(path)] == path]:
+            del self.places[known]
+        self.places[path] = place
+
+    def build(self, path: Keys, make: Callable[..., Any], /, **injected: Any) -> Any:
+        """Return `make(**table)` for the table at `path`; its `kind` is left out.
+
+        `injected` wins over the table for the parameters that `make` has; the others are
+        ignored. Relative values of parameters annotated with `Path` are taken from `base`.
+        Raises ConfigError, naming the place, for unknown, missing and unsuitable values.
+        """
+        table = self.table(path, {})
+        if not isinstance(table, dict):
+            raise self.error(path, f"{show(path)} is {_say(table)}, expected a table")
+        given = {key: value for key, value in table.items() if key != "kind"}
+        parameters = signature.parameters(make)
+        inside = {name: value for name, value in injected.items() if name in parameters}
+        settable = {name: p for name, p in parameters.items() if name not in inside}
+        hints = signature.hints(make, settable)
+        self._unknown(path, given, settable)
+        for name, value in given.items():
+            if isinstance(value, str) and signature.takes_path(hints[name]):
+                table[name] = given[name] = str((self.base / value).resolve())
+        values = self._validated(path, given, settable, hints)
+        try:
+            return make(**values, **inside)
+        except ConfigError:
+            raise
+        except InputError as problem:
+            raise ConfigError(f"{self.place(_blamed(path, given, problem))}: {problem}") from None
+
+    def _unknown(self, path: Keys, given: Mapping[str, Any], settable: Iterable[str]) -> None:
+        for key in given:
+            if key not in settable:
+                where = f" in {show(path)}" if path else ""
+                raise self.error(
+                    (*path, key), f"unknown key {key!r}{where}; {nearest(key, settable)}"
+                )
+
+    def _validated(
+        self,
+        path: Keys,
+        given: Mapping[str, Any],
+        settable: Mapping[str, inspect.Parameter],
+        hints: Mapping[str, Any],
+    ) -> dict[str, Any]:
+        from pydantic import ValidationError
+
+        values: dict[str, Any] = {}
+        for name, parameter in settable.items():
+            if name in given:
+                try:
+                    values[name] = signature.converted(hints[name], given[name])
+                except ValidationError as problem:
+                    raise self._refused((*path, name), given[name], problem.errors()) from None
+                except TypeError as problem:
+                    raise self.error((*path, name), f"{name!r} {problem}") from None
+            elif parameter.default is inspect.Parameter.empty:
+                kind = signature.type_name(hints[name])
+                raise self.error(path, f"{show(path)} needs {name!r} ({kind})")
+        return values
+
+    def _refused(self, path: Keys, value: Any, problems: list[Any]) -> ConfigError:
+        problem = problems[0]
+        deep: Keys = path
+        for part in problem["loc"]:  # a union's location also names the type that was tried
+            if self.table((*deep, part), _ABSENT) is not _ABSENT:
+                deep, value = (*deep, part), self.table((*deep, part))
+        if problem["type"] in ("extra_forbidden", "unexpected_keyword_argument"):
+            return self.error((*deep, problem["loc"][-1]), f"unknown key {problem['loc'][-1]!r}")
+        reason = re.sub(r"^(Input|Value error,) ?", "", problem["msg"]).strip()
+        return self.error(deep, f"{show(deep)} is {_say(value)}, {reason}")
+
+
+_ABSENT = object()
+
+
+def load(path: str | Path) -> Document:
+    """Return the document in a TOML file. Raises ConfigError with file, line and column."""
+    file = Path(path)
+    try:
+        text = file.read_bytes().decode("utf-8-sig")
+    except FileNotFoundError:
+        raise InputError(f"{file}: no such file; `designer init KIND` writes one") from None
+    except IsADirectoryError:
+        raise InputError(f"{file}: a directory, expected a campaign file (TOML)") from None
+    except UnicodeDecodeError as problem:
+        raise ConfigError(
+            f"{file}: not UTF-8 text (byte {problem.start}); save it as UTF-8"
+        ) from None
+    except OSError as problem:
+        raise InputError(f"{file}: cannot be read: {problem.strerror}") from None
+    return parse(text, str(file), file.resolve().parent)
+
+
+def parse(text: str, name: str = "campaign", base: Path | None = None) -> Document:
+    """Return the document in a TOML text; see `load`."""
+    text = text.replace("\r\n", "\n")
+    try:
+        data = tomllib.loads(text)
+    except tomllib.TOMLDecodeError as problem:
+        raise ConfigError(_syntax(name, text, str(problem))) from None
+    places = {path: f"{name}:{line}:{column}" for path, (line, column) in positions(text).items()}
+    return Document(data, name, places, base)
+
+
+def assignment(text: str) -> tuple[Keys, Any]:
+    """Return the path and value of a command line `a.b=value`; a bare word is text."""
+    name, equals, raw = text.partition("=")
+    if not equals or not name.strip():
+        raise InputError(f"--set {text}: expected KEY=VALUE, such as --set campaign.batch_size=256")
+    path = tuple(int(p) if p.isdigit() else p for p in name.strip().split("."))
+    try:
+        return path, tomllib.loads(f"x = {raw}")["x"]
+    except tomllib.TOMLDecodeError:
+        return path, raw.strip()
+
+
+def merged(first: Mapping[str, Any], second: Mapping[str, Any]) -> dict[str, Any]:
+    """Return `first` with the values of `second` over it, table by table; lists are replaced."""
+    result = copy.deepcopy(dict(first))
+    for key, value in second.items():
+        if isinstance(value, dict) and isinstance(result.get(key), dict):
+            result[key] = merged(result[key], value)
+        else:
+            result[key] = copy.deepcopy(value)
+    return result
+
+
+def show(path: Keys) -> str:
+    """Return how messages write a path: `campaign.batch_size`, `objective[2].kind` (from 1)."""
+    text = ""
+    for key in path:
+        text += f"[{key + 1}]" if isinstance(key, int) else f".{key}" if text else str(key)
+    return text
+
+
+def _element(items: list[Any], key: Any, place: str) -> Any:
+    if not isinstance(key, int) or not 0 <= key < len(items):
+        raise InputError(f"{place}: {key!r} is none of the {len(items)} entries, numbered from 0")
+    return items[key]
+
+
+def _blamed(path: Keys, given: Mapping[str, Any], problem: InputError) -> Keys:
+    """Return the key that a refusal names first, if it names one, so that the place is exact."""
+    words = re.findall(r"\w+", str(problem))
+    named = [word for word in words if word in given]
+    return (*path, named[0]) if named else path
+
+
+def _say(value: Any) -> str:
+    if isinstance(value, dict):
+        return "a table"
+    text = json.dumps(value, default=str)
+    return text if len(text) <= 60 else text[:57] + "..."
+
+
+def _syntax(name: str, text: str, problem: str) -> str:
+    match = re.search(r"\s*\(at line (\d+), column (\d+)\)$", problem)
+    if match:
+        return f"{name}:{match[1]}:{match[2]}: {problem[: match.start()]}"
+    reason = re.sub(r"\s*\(at end of document\)$", "", problem)
+    last = text.count("\n") + 1
+    return f"{name}:{last}:{len(text.rpartition(chr(10))[2]) + 1}: {reason} at the end of the file"
