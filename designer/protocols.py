@@ -48,7 +48,7 @@ class Design(Protocol):
         """Size in the task's own unit: heavy atoms, tokens, residues. The Pareto front's axis."""
 
 
-class Environment(Protocol[S, D]):
+class Environment(Protocol[S, D_co]):
     """How a design is built, a choice at a time, for B rows at once.
 
     The object holds settings only; everything that changes is in the state, a frozen record of
@@ -94,7 +94,7 @@ class Environment(Protocol[S, D]):
     def done(self, state: S, /) -> Tensor:
         """Return [B] bool, True where the row needs no further choice."""
 
-    def decode(self, actions: Sequence[Sequence[int]], /) -> Sequence[D | None]:
+    def decode(self, actions: Sequence[Sequence[int]], /) -> Sequence[D_co | None]:
         """Return one design a row, `None` where the row is not one. Padding is ignored."""
 
 

@@ -42,7 +42,7 @@ def rollout(
     potentials = [_potential(env, state)]
     for t in range(env.max_steps):
         active = ~env.done(state)
-        if device.type == "cpu" and not bool(active.any()):
+        if t and device.type == "cpu" and not bool(active.any()):
             break
         observation, mask = env.observe(state), env.mask(state)
         choices, memory = policy.step(observation, memory)
@@ -53,8 +53,19 @@ def rollout(
         steps.append((observation, mask, action, active, chosen, entropy, choices.value * active))
         state = env.step(state, action)
         potentials.append(_potential(env, state))
-    columns = [torch.stack(column, dim=1) for column in zip(*steps, strict=True)]
-    return Trajectory(*columns, potential=_stacked(potentials))
+    observations, masks, actions, acted, log_prob, entropies, value = (
+        torch.stack(column, dim=1) for column in zip(*steps, strict=True)
+    )
+    return Trajectory(
+        observations,
+        masks,
+        actions,
+        acted,
+        log_prob,
+        entropies,
+        value,
+        potential=_stacked(potentials),
+    )
 
 
 @torch.no_grad()

@@ -1,0 +1,90 @@
+"""Networks that prefer actions. Recurrent first: a design is read as it is written."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from designer.errors import InputError
+from designer.protocols import Choices
+
+POLICIES = {"recurrent": "designer.policy:RecurrentPolicy"}
+
+Memory = tuple[Tensor, ...]  # one [B, H] a layer
+
+
+class RecurrentPolicy(nn.Module):
+    """A GRU with one head for the preferences and one for the value; obeys `Policy`.
+
+    `embedding` > 0 puts a linear layer of that size before the GRU, which pays where the
+    observation is wide. The heads start near zero, so the first policy is near uniform over the
+    legal actions. `seed` fixes the first weights without touching torch's global generator;
+    None draws them from it. Observations are cast to the dtype of the weights, so `.double()`
+    makes everything float64. Raises InputError for sizes below one.
+    """
+
+    def __init__(
+        self,
+        obs_size: int,
+        num_actions: int,
+        hidden: int = 128,
+        layers: int = 1,
+        embedding: int = 0,
+        seed: int | None = None,
+    ) -> None:
+        super().__init__()
+        _check_sizes(obs_size=obs_size, num_actions=num_actions, hidden=hidden, layers=layers)
+        self.obs_size, self.num_actions = obs_size, num_actions
+        self.hidden, self.layers, self.embedding = hidden, layers, embedding
+        self.embed = nn.Linear(obs_size, embedding) if embedding > 0 else nn.Identity()
+        self.gru = nn.GRU(embedding or obs_size, hidden, layers, batch_first=True)
+        self.head = nn.Linear(hidden, num_actions)
+        self.value_head = nn.Linear(hidden, 1)
+        self._initialise(seed)
+
+    def settings(self) -> dict[str, Any]:
+        """Return the keyword arguments that build a network of this shape."""
+        names = ("obs_size", "num_actions", "hidden", "layers", "embedding")
+        return {name: getattr(self, name) for name in names}
+
+    def start(self, batch_size: int, device: torch.device) -> Memory:
+        """Return zeros, [B, H] a layer."""
+        zero = torch.zeros(batch_size, self.hidden, device=device, dtype=self.head.weight.dtype)
+        return (zero,) * self.layers
+
+    def step(self, observation: Tensor, memory: Memory, /) -> tuple[Choices, Memory]:
+        """Return the choices ([B, A], [B]) and the memory after one observation [B, F]."""
+        features = self.embed(observation.to(self.head.weight.dtype))
+        after = []
+        for weights, hidden in zip(self.gru.all_weights, memory, strict=True):
+            features = torch.gru_cell(features, hidden, *weights)
+            after.append(features)
+        return self._choices(features), tuple(after)
+
+    def unroll(self, observations: Tensor, /) -> Choices:
+        """Return the choices ([B, T, A], [B, T]) for [B, T, F] observations; differentiable."""
+        features, _ = self.gru(self.embed(observations.to(self.head.weight.dtype)))
+        return self._choices(features)
+
+    def _choices(self, features: Tensor) -> Choices:
+        return Choices(self.head(features), self.value_head(features).squeeze(-1))
+
+    @torch.no_grad()
+    def _initialise(self, seed: int | None) -> None:
+        generator = None if seed is None else torch.Generator().manual_seed(seed)
+        for name, weight in self.named_parameters():
+            if name.startswith(("head", "value_head")):
+                spread = 0.01 if weight.dim() == 2 else 0.0
+                weight.normal_(0.0, 1.0, generator=generator).mul_(spread)
+            else:
+                bound = 1 / math.sqrt(self.hidden if "gru" in name else self.obs_size)
+                weight.uniform_(-bound, bound, generator=generator)
+
+
+def _check_sizes(**sizes: int) -> None:
+    for name, size in sizes.items():
+        if size < 1:
+            raise InputError(f"policy: {name} is {size}, expected at least 1")
