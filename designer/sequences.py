@@ -15,6 +15,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from html import escape
+from itertools import pairwise
 
 import numpy as np
 import torch
@@ -151,7 +152,7 @@ class Sequences:
 
     def _actions(self, tokens: tuple[str, ...], known: dict[str, int]) -> list[int] | None:
         fits = self.min_length <= len(tokens) <= self.max_length
-        pairs = set(zip(tokens, tokens[1:], strict=False))
+        pairs = set(pairwise(tokens))
         if not fits or not known.keys() >= set(tokens) or pairs & set(self.forbidden):
             return None
         ends = [len(self.vocabulary)] if len(tokens) < self.max_length else []
@@ -190,12 +191,13 @@ class Edits:
         return [child for child, row in zip(children, rows, strict=True) if row is not None]
 
     def _child(self, parents: Sequence[TokenDesign], rng: np.random.Generator) -> tuple[str, ...]:
-        tokens = list(parents[rng.integers(len(parents))].tokens)
+        tokens = list(parents[int(rng.integers(len(parents)))].tokens)
         if rng.random() < self.crossover:
-            other = parents[rng.integers(len(parents))].tokens
+            other = parents[int(rng.integers(len(parents)))].tokens
             cut = int(rng.integers(len(tokens) + 1))
             tokens = tokens[:cut] + list(other[cut:])
-        letter = self.environment.vocabulary[rng.integers(len(self.environment.vocabulary))]
+        vocabulary = self.environment.vocabulary
+        letter = vocabulary[int(rng.integers(len(vocabulary)))]
         at, kind = int(rng.integers(len(tokens) + 1)), int(rng.integers(4))
         if kind == 0:
             tokens[at : at + 1] = [letter]
@@ -217,8 +219,9 @@ def show(design: TokenDesign) -> str:
 def draw(designs: Sequence[TokenDesign]) -> str:
     """Return the designs as one SVG document, a line each."""
     width = 40 + 10 * max((len(d.text) for d in designs), default=0)
+    style = 'font-family="monospace" font-size="16"'
     lines = [
-        f'<text x="20" y="{24 * row}" font-family="monospace" font-size="16">{escape(d.text)}</text>'
+        f'<text x="20" y="{24 * row}" {style}>{escape(d.text)}</text>'
         for row, d in enumerate(designs, start=1)
     ]
     size = f'width="{width}" height="{24 * len(designs) + 20}"'
