@@ -14,7 +14,7 @@ Three absences, never confused:
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field, fields, replace
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar, runtime_checkable
 
 import numpy as np
@@ -142,6 +142,11 @@ class Trajectory:
         """Return a copy with some fields changed."""
         return replace(self, **changes)
 
+    def rows(self, index: Tensor | Sequence[int]) -> Trajectory:
+        """Return the rows of `index`, in its order."""
+        held = {f.name: getattr(self, f.name) for f in fields(self)}
+        return replace(self, **{k: v[index] for k, v in held.items() if v is not None})
+
 
 @dataclass(frozen=True)
 class Measured:
@@ -200,6 +205,8 @@ class Task:
     draw: Callable[[Sequence[Any]], str]  # designs as one SVG document
     proposer: Proposer[Any] | None = None
     bucket: Callable[[Any], str] | None = None  # coarse class, for the diversity filter
+    optimal: Callable[[Mapping[str, float]], bool] | None = None  # raw scores prove the optimum
+    recommend: Callable[[Sequence[Any]], Any] | None = None  # front of Found -> the one to report
     examples: Sequence[Any] = ()
     context: Mapping[str, Any] = field(default_factory=dict)
     symbols: Mapping[str, str] = field(default_factory=dict)  # stand-in -> column name

@@ -1,0 +1,333 @@
+"""The loop: ask the policy for designs, judge them, tell the learner. Readable on one screen.
+
+    sample -> decode -> score -> shape -> learn -> record
+
+`run` is `ask`, `judge`, `tell` until something says stop. `ask` and `tell` can also be called
+days apart, with people or a laboratory as the oracle in between (`designer.laboratory`).
+Decisions depend on counts, never on the clock; the clock can only stop a run. So the same seed
+gives the same run, and a resumed run the same as an uninterrupted one.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+import torch
+
+from designer.learner import Learner
+from designer.memory import Archive, DiversityFilter, Elites, Found
+from designer.meter import Meter
+from designer.objective import Objective
+from designer.protocols import Scored, Task, Trajectory
+from designer.rollout import replay, retrace, rollout
+from designer.settings import Settings
+from designer.store import DesignRow, Store
+
+Metrics = dict[str, float]
+
+
+@dataclass(frozen=True)
+class Batch:
+    """What one step asks to have judged: B sampled rows, then the proposer's designs."""
+
+    trajectory: Trajectory  # B rows
+    actions: list[list[int]]  # [B][T] on the host, crossed once
+    designs: Sequence[Any]  # [B + P], None where a row is not a design
+
+    @property
+    def sampled(self) -> int:
+        """B, how many of the designs the policy made."""
+        return len(self.actions)
+
+
+@dataclass(frozen=True)
+class Result:
+    """How a run ended, and what it found."""
+
+    stopped: str  # optimal, target, budget, time, steps, exhausted, interrupted
+    evaluations: int
+    seconds: float  # of search, all sessions together
+    steps: int
+    best: Sequence[Found]
+    front: Sequence[Found]
+
+
+class Campaign:
+    """One search for one objective. Everything that changes is in `state()`."""
+
+    def __init__(
+        self,
+        task: Task,
+        learner: Learner,
+        objective: Objective,
+        settings: Settings,
+        *,
+        store: Store | None = None,
+        device: torch.device | str = "cpu",
+    ) -> None:
+        self.task, self.learner, self.objective = task, learner, objective
+        self.settings, self.store, self.device = settings, store, torch.device(device)
+        self.meter = Meter(
+            objective.oracles,
+            objective.penalty_oracles,
+            budget=settings.budget,
+            ledger=store,
+            max_failure_rate=settings.max_failure_rate,
+        )
+        self.generator = torch.Generator().manual_seed(settings.seed)
+        self.rng = np.random.default_rng(settings.seed)
+        self.elites = Elites(settings.elites, focus=settings.focus)
+        self.archive = Archive(settings.keep)
+        self.filter = _filter(task, settings)
+        self.steps, self.seconds, self.stale = 0, 0.0, 0
+        self.pending: Batch | None = None  # designs that people are measuring
+
+    def run(
+        self,
+        *,
+        on_step: Callable[[Metrics], None] = lambda metrics: None,
+        stop: Callable[[], str | None] = lambda: None,
+        save: Callable[[], None] = lambda: None,
+    ) -> Result:
+        """Search until a limit is met, and return what was found.
+
+        `on_step` sees each step's metrics; `stop` is asked between steps and names a reason to
+        end early; `save` is called every `checkpoint_every` steps and at the end.
+        """
+        if self.steps == 0:
+            self.meter.preflight(self.task.examples[:2])
+        before, started = self.seconds, time.monotonic()
+        reason = self._finished()
+        while reason is None:
+            batch = self.ask()
+            metrics = self.tell(batch, self.judge(batch))
+            self.seconds = before + time.monotonic() - started
+            metrics["seconds"] = self.seconds
+            on_step(metrics)
+            reason = self._finished() or stop()
+            if reason is None and self.steps % self.settings.checkpoint_every == 0:
+                save()
+        save()
+        return self.result(reason)
+
+    def ask(self) -> Batch:
+        """Return B sampled rows and the proposer's designs; nothing is judged yet."""
+        trajectory = rollout(
+            self.task.environment,
+            self.learner.policy,
+            self.settings.batch_size,
+            self.generator,
+            device=self.device,
+            temperature=self.settings.temperature,
+        )
+        actions = trajectory.actions.tolist()  # the one crossing from the device
+        designs = self.task.environment.decode(actions)
+        return Batch(trajectory, actions, [*designs, *self._proposals()])
+
+    def batch(self, actions: list[list[int]], proposed: Sequence[Any] = ()) -> Batch:
+        """Return the batch that given actions make, as the policy sees it now."""
+        with torch.no_grad():
+            trajectory = replay(
+                self.task.environment, self.learner.policy, actions, device=self.device
+            )
+        actions = trajectory.actions.tolist()
+        designs = self.task.environment.decode(actions)
+        return Batch(trajectory, actions, [*designs, *proposed])
+
+    def judge(self, batch: Batch, *, run: bool = True) -> Scored:
+        """Return the batch judged, row by row; `run` False calls no oracle."""
+        return self.objective(batch.designs, self.meter, run=run)
+
+    def tell(self, batch: Batch, scored: Scored) -> Metrics:
+        """Learn from a judged batch, remember its best, and write the step down."""
+        self._remember(batch, scored)
+        reward = scored.reward if self.filter is None else self._filtered(scored)
+        rows = batch.sampled
+        learned = self.learner.update(
+            batch.trajectory,
+            self._tensor(reward[:rows]),
+            self._tensor(scored.weight[:rows]),
+        )
+        learned |= self._imitate()
+        metrics = self._metrics(batch, scored, learned)
+        if self.store is not None:
+            self.store.write_step(self.steps, metrics, self._rows(batch, scored))
+        self.stale = 0 if scored.fresh.any() else self.stale + 1
+        self.steps += 1
+        return metrics
+
+    def result(self, reason: str) -> Result:
+        """Return what was found so far; the recommended design comes first in `best`."""
+        best = list(self.archive.best)
+        front = self.archive.front
+        if self.task.recommend is not None and front:
+            chosen = self.task.recommend(front)
+            best = [chosen, *(found for found in best if found.key != chosen.key)]
+        best = best[: self.settings.keep]
+        return Result(reason, self.meter.spent, self.seconds, self.steps, best, front)
+
+    def state(self) -> dict[str, Any]:
+        """Return everything that changes, as tensors and plain data."""
+        return {
+            "steps": self.steps,
+            "seconds": self.seconds,
+            "stale": self.stale,
+            "learner": self.learner.state_dict(),
+            "generator": self.generator.get_state(),
+            "rng": self.rng.bit_generator.state,
+            "meter": self.meter.state(),
+            "elites": self.elites.state(),
+            "archive": self.archive.state(),
+            "filter": self.filter.state() if self.filter is not None else {},
+            "pending": None if self.pending is None else _plain(self.pending),
+        }
+
+    def restore(self, state: Mapping[str, Any]) -> None:
+        """Go back to a checkpoint; paid evaluations made after it are not paid again."""
+        self.steps, self.seconds = int(state["steps"]), float(state["seconds"])
+        self.stale = int(state["stale"])
+        self.learner.load_state_dict(state["learner"])
+        self.generator.set_state(state["generator"])
+        self.rng.bit_generator.state = state["rng"]
+        self.meter.restore(state["meter"])
+        self.elites.restore(state["elites"], self._rebuild)
+        self.archive.restore(state["archive"])
+        if self.filter is not None:
+            self.filter.restore(state["filter"])
+        if state["pending"] is not None:
+            texts = state["pending"]["proposed"]
+            proposed = [self.task.parse(text) for text in texts]
+            self.pending = self.batch(state["pending"]["actions"], proposed)
+        if self.store is not None:
+            self.store.rewind(self.steps)
+
+    # -- the parts of a step -------------------------------------------------------------
+
+    def _proposals(self) -> list[Any]:
+        count = self.settings.proposals
+        if count == 0 or self.task.proposer is None:
+            return []
+        parents = [elite.design for elite in self.elites.best(self.settings.parents)]
+        return self.task.proposer(parents, count, self.rng)
+
+    def _remember(self, batch: Batch, scored: Scored) -> None:
+        good = scored.fresh & (scored.weight > 0) & (scored.reward > self._invalid(scored))
+        for row in np.flatnonzero(good).tolist():
+            reward, done = float(scored.reward[row]), scored.designs[row]
+            if self.archive.wants(reward, done.complexity):
+                scores = {name: float(values[row]) for name, values in scored.columns.items()}
+                self.archive.add(
+                    Found(
+                        done.text,
+                        reward,
+                        scores,
+                        done.complexity,
+                        self.steps,
+                        self.meter.spent,
+                        done.key,
+                    )
+                )
+            if reward > self.elites.threshold:
+                actions = batch.actions[row] if row < batch.sampled else None
+                self.elites.add(batch.designs[row], actions or self._encode(batch, row), reward)
+
+    def _encode(self, batch: Batch, row: int) -> Sequence[int] | None:
+        encode = getattr(self.task.environment, "encode", None)
+        return None if encode is None else encode([batch.designs[row]], None)[0]
+
+    def _imitate(self) -> dict[str, Any]:
+        """Replay rank-drawn elites, spelled anew where the task knows several spellings."""
+        if self.settings.replay == 0 or len(self.elites) < self.settings.replay_from:
+            return {}
+        drawn = self.elites.draw(self.settings.replay, self.rng)
+        if not drawn:
+            return {}
+        rows = [list(elite.actions or ()) for elite in drawn]
+        encode = getattr(self.task.environment, "encode", None)
+        if self.settings.augment and encode is not None:
+            spelled = encode([elite.design for elite in drawn], self.rng)
+            rows = [new or old for new, old in zip(spelled, rows, strict=True)]
+        trajectory = retrace(self.task.environment, rows, device=self.device)
+        reward = self._tensor(np.array([elite.reward for elite in drawn]))
+        metrics = self.learner.imitate(trajectory, reward, torch.ones_like(reward))
+        return {f"imitation_{name}": value for name, value in metrics.items()}
+
+    def _filtered(self, scored: Scored) -> Any:
+        assert self.filter is not None
+        return self.filter(scored.designs, scored.reward)
+
+    def _invalid(self, scored: Scored) -> float:
+        """Return the reward of rows that are no design, -inf where there is none."""
+        out = [row for row, design in enumerate(scored.designs) if design is None]
+        return float(scored.reward[out[0]]) if out else -np.inf
+
+    def _rebuild(self, text: str, actions: Sequence[int] | None) -> Any:
+        if actions is None:
+            return self.task.parse(text)
+        return self.task.environment.decode([list(actions)])[0]
+
+    def _tensor(self, values: Any) -> torch.Tensor:
+        return torch.as_tensor(values, dtype=torch.float32).to(self.device)
+
+    def _rows(self, batch: Batch, scored: Scored) -> list[DesignRow]:
+        if self.meter.cheap:  # millions of rows nobody reads; elites and metrics are kept
+            return []
+        return [
+            DesignRow(design and design.key, float(reward), float(weight), row >= batch.sampled)
+            for row, (design, reward, weight) in enumerate(
+                zip(batch.designs, scored.reward, scored.weight, strict=True)
+            )
+        ]
+
+    def _metrics(self, batch: Batch, scored: Scored, learned: Mapping[str, Any]) -> Metrics:
+        rows = batch.sampled
+        keys = [design.key for design in batch.designs[:rows] if design is not None]
+        weight = scored.weight[:rows]
+        active = batch.trajectory.active
+        mean_entropy = batch.trajectory.entropy.sum() / active.sum().clamp(min=1)
+        best = self.archive.best[0].reward if self.archive.best else float("nan")
+        total = max(float(weight.sum()), 1.0)
+        return {
+            "step": self.steps,
+            "evaluations": self.meter.spent,
+            "reward": float((scored.reward[:rows] * weight).sum() / total),
+            "best": best,
+            "valid": len(keys) / rows,
+            "distinct": len(set(keys)) / rows,
+            "fresh": float(scored.fresh[:rows].sum()) / rows,
+            "unmeasured": float((scored.weight == 0).sum()),
+            "entropy": float(mean_entropy),
+            "length": float(active.sum() / rows),
+        } | {name: float(value) for name, value in learned.items()}
+
+    def _finished(self) -> str | None:
+        settings, best = self.settings, self.archive.best
+        if best and self.task.optimal is not None and self.task.optimal(best[0].scores):
+            return "optimal"
+        if best and settings.target is not None and best[0].reward >= settings.target:
+            return "target"
+        if self.meter.left == 0:
+            return "budget"
+        if settings.steps is not None and self.steps >= settings.steps:
+            return "steps"
+        if settings.time is not None and self.seconds >= settings.time:
+            return "time"
+        if settings.patience and self.stale >= settings.patience:
+            return "exhausted"
+        return None
+
+
+def _plain(batch: Batch) -> dict[str, Any]:
+    """Return what a checkpoint needs to make a pending batch again."""
+    texts = [design.text for design in batch.designs[batch.sampled :]]
+    return {"actions": batch.actions, "proposed": texts}
+
+
+def _filter(task: Task, settings: Settings) -> DiversityFilter | None:
+    if settings.bucket_size == 0 or task.bucket is None:
+        return None
+    return DiversityFilter(task.bucket, size=settings.bucket_size, least=settings.bucket_from)

@@ -1,0 +1,116 @@
+"""People and laboratories as oracles: designs go out, measurements come back days later.
+
+`ask` draws a batch of distinct designs nobody has measured and leaves it pending in the
+campaign's state; asking again gives the same batch. `tell` takes what was measured, learns from
+it, and closes the batch: rows left blank stay unmeasured and may be asked for again later.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from designer.campaign import Batch, Campaign, Metrics
+from designer.errors import InputError, nearest
+from designer.protocols import Measured
+
+ROUNDS = 20  # batches drawn before `ask` says that nothing new is left
+
+
+@dataclass(eq=False)
+class Laboratory:
+    """An oracle that answers only what it was told: the campaign waits for measurements.
+
+    Called on a design without a measurement it says so as that row's error, so a campaign that
+    is run instead of asked stops at once with the remedy.
+    """
+
+    columns: Sequence[str] = ("value",)
+    name: str = "laboratory"
+    cheap: bool = False
+    results: dict[str, Mapping[str, float]] = field(default_factory=dict, init=False)
+
+    def __post_init__(self) -> None:
+        if not self.columns or len(set(self.columns)) != len(self.columns):
+            raise InputError(
+                f"columns of a laboratory are {list(self.columns)}; give distinct names, "
+                'for example columns = ["ic50_nM"]'
+            )
+
+    def __call__(self, designs: Sequence[Any]) -> Measured:
+        """Return the measurements known so far [N]; NaN and a reason for the others."""
+        known = [self.results.get(design.key, {}) for design in designs]
+        table = {c: np.array([row.get(c, np.nan) for row in known]) for c in self.columns}
+        why = "measured by people: use `designer ask DIR N`, then `designer tell DIR RESULTS.csv`"
+        errors = {row: why for row, found in enumerate(known) if not found}
+        return Measured(table, errors=errors)
+
+
+def laboratory(campaign: Campaign) -> Laboratory:
+    """Return the campaign's laboratory; raises InputError where it has none."""
+    for oracle in campaign.objective.oracles:
+        if isinstance(oracle, Laboratory):
+            return oracle
+    raise InputError(
+        "this campaign's oracles are programs, nobody needs to be asked; use `designer run`, "
+        'or give an [[objective]] the kind "laboratory"'
+    )
+
+
+def ask(campaign: Campaign, count: int) -> Batch:
+    """Return the pending batch, or a new one of at most `count` distinct unmeasured designs."""
+    laboratory(campaign)
+    if campaign.pending is not None:
+        return campaign.pending
+    if count < 1:
+        raise InputError(f"asked for {count} designs; expected at least 1")
+    left = campaign.meter.left
+    campaign.pending = _draw(campaign, count if left is None else min(count, left))
+    return campaign.pending
+
+
+def tell(campaign: Campaign, results: Mapping[str, Mapping[str, float]]) -> Metrics:
+    """Take measurements by design key, learn from them, close the pending batch.
+
+    Raises InputError where nothing is pending or a design was not asked for.
+    """
+    batch = campaign.pending
+    if batch is None:
+        raise InputError("no designs are waiting for results; run `designer ask DIR N` first")
+    asked = {design.key: design for design in batch.designs if design is not None}
+    for key in results:
+        if key not in asked:
+            raise InputError(f"design {key!r} was not asked for; {nearest(key, asked)}")
+    measured = {k: row for k, row in results.items() if any(v == v for v in row.values())}
+    laboratory(campaign).results.update(measured)
+    campaign.meter([asked[key] for key in measured])
+    metrics = campaign.tell(batch, campaign.judge(batch, run=False))
+    campaign.pending = None
+    return metrics
+
+
+def _draw(campaign: Campaign, count: int) -> Batch:
+    """Sample until `count` new designs are there; proposals fill at most half of the batch."""
+    if count == 0:
+        raise InputError(f"the budget of {campaign.meter.budget} measurements is spent")
+    actions: dict[str, list[int]] = {}
+    proposed: dict[str, Any] = {}
+    for _ in range(ROUNDS):
+        batch = campaign.ask()
+        for row, design in enumerate(batch.designs):
+            if design is None or campaign.meter.knows(design.key):
+                continue
+            room = len(actions.keys() | proposed.keys()) < count
+            if row < batch.sampled and room:
+                actions.setdefault(design.key, batch.actions[row])
+            elif room and len(proposed) < count // 2 and design.key not in actions:
+                proposed.setdefault(design.key, design)
+        if len(actions.keys() | proposed.keys()) >= count:
+            break
+    if not actions:
+        raise InputError(f"no new design in {ROUNDS} batches: everything in reach is measured")
+    extra = [design for key, design in proposed.items() if key not in actions]
+    return campaign.batch(list(actions.values()), extra)

@@ -1,0 +1,211 @@
+"""What a campaign remembers: elites to learn from again, the best found, and classes seen often.
+
+`Elites` holds the best distinct designs with the actions that build them, for rank-weighted
+replay and as parents of the proposer. `Archive` holds what people want at the end: the best
+designs with their raw scores, and the Pareto front of reward against complexity.
+`DiversityFilter` lowers the reward of designs whose class (a scaffold, say) was seen too often.
+"""
+
+from __future__ import annotations
+
+from bisect import insort
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from typing import Any, Literal
+
+import numpy as np
+
+from designer.protocols import Floats
+
+
+@dataclass(frozen=True)
+class Elite:
+    """A remembered design. `actions` build it; None where the environment cannot."""
+
+    reward: float
+    order: int  # when it was added; breaks ties, so the memory is the same on every run
+    design: Any
+    actions: tuple[int, ...] | None
+
+    @property
+    def rank(self) -> tuple[float, int]:
+        """Sort key: best reward first, then first come."""
+        return (-self.reward, self.order)
+
+
+class Elites:
+    """At most `capacity` distinct designs, best first."""
+
+    def __init__(self, capacity: int, *, focus: float = 0.01) -> None:
+        self.capacity, self.focus = capacity, focus
+        self._items: list[Elite] = []
+        self._keys: set[str] = set()
+        self._added = 0
+
+    def __len__(self) -> int:
+        return len(self._items)
+
+    def add(self, design: Any, actions: Sequence[int] | None, reward: float) -> bool:
+        """Remember the design if it is new and good enough; return whether it was."""
+        self._added += 1
+        full = len(self._items) >= self.capacity
+        if design.key in self._keys or (full and reward <= self._items[-1].reward):
+            return False
+        actions = None if actions is None else tuple(int(a) for a in actions)
+        insort(self._items, Elite(reward, self._added, design, actions), key=lambda e: e.rank)
+        self._keys.add(design.key)
+        if full:
+            self._keys.discard(self._items.pop().design.key)
+        return True
+
+    @property
+    def threshold(self) -> float:
+        """The reward a new design must exceed to be remembered; -inf while there is room."""
+        return self._items[-1].reward if len(self._items) >= self.capacity else -np.inf
+
+    def best(self, count: int) -> list[Elite]:
+        """Return at most `count` elites, best first."""
+        return self._items[:count]
+
+    def draw(self, count: int, rng: np.random.Generator) -> list[Elite]:
+        """Return at most `count` distinct elites, drawn by rank.
+
+        The weight of rank r among n is 1 / (focus * n + r): Tripp et al. 2020
+        (arXiv 2006.09191), as in Genetic GFN. A small `focus` looks at the very best only.
+        """
+        usable = [elite for elite in self._items if elite.actions is not None]
+        if len(usable) <= count:
+            return usable
+        weights = 1.0 / (self.focus * len(usable) + np.arange(len(usable)))
+        picked = rng.choice(len(usable), size=count, replace=False, p=weights / weights.sum())
+        return [usable[i] for i in sorted(picked)]
+
+    def state(self) -> dict[str, Any]:
+        """Return plain data for a checkpoint."""
+        rows = [
+            [e.reward, e.order, e.design.text, e.actions and list(e.actions)] for e in self._items
+        ]
+        return {"added": self._added, "rows": rows}
+
+    def restore(
+        self, state: Mapping[str, Any], rebuild: Callable[[str, Sequence[int] | None], Any]
+    ) -> None:
+        """Go back to a checkpoint; `rebuild(text, actions)` returns the design."""
+        self._added = state["added"]
+        self._items = [
+            Elite(
+                reward, order, rebuild(text, actions), None if actions is None else tuple(actions)
+            )
+            for reward, order, text, actions in state["rows"]
+        ]
+        self._keys = {elite.design.key for elite in self._items}
+
+
+@dataclass(frozen=True)
+class Found:
+    """One reported design: its text, reward, raw scores, size and the step that found it."""
+
+    design: str
+    reward: float
+    scores: Mapping[str, float]
+    complexity: int
+    step: int
+    evaluation: int  # how many evaluations had been spent when it was found
+    key: str
+
+
+@dataclass
+class Archive:
+    """The best `capacity` distinct designs and the Pareto front of reward against complexity."""
+
+    capacity: int = 100
+    best: list[Found] = field(default_factory=list)
+    _by_size: dict[int, Found] = field(default_factory=dict)
+    _keys: set[str] = field(default_factory=set)
+
+    @property
+    def threshold(self) -> float:
+        """The reward below which only the front can still want a design."""
+        return self.best[-1].reward if len(self.best) >= self.capacity else -np.inf
+
+    def wants(self, reward: float, complexity: int) -> bool:
+        """Return whether a design of that reward and size would enter."""
+        held = self._by_size.get(complexity)
+        return reward > self.threshold or held is None or reward > held.reward
+
+    def add(self, found: Found) -> None:
+        """Take a design in where it belongs; a key is taken once."""
+        held = self._by_size.get(found.complexity)
+        if held is None or found.reward > held.reward:
+            self._by_size[found.complexity] = found
+        if found.key in self._keys or found.reward <= self.threshold:
+            return
+        insort(self.best, found, key=lambda f: (-f.reward, f.complexity, f.step))
+        self._keys.add(found.key)
+        if len(self.best) > self.capacity:
+            self._keys.discard(self.best.pop().key)
+
+    @property
+    def front(self) -> list[Found]:
+        """Return the designs no smaller one beats, simplest first."""
+        out: list[Found] = []
+        for size in sorted(self._by_size):
+            if not out or self._by_size[size].reward > out[-1].reward:
+                out.append(self._by_size[size])
+        return out
+
+    def state(self) -> dict[str, Any]:
+        """Return plain data for a checkpoint."""
+        sized = [asdict(found) for _, found in sorted(self._by_size.items())]
+        return {"best": [asdict(found) for found in self.best], "sized": sized}
+
+    def restore(self, state: Mapping[str, Any]) -> None:
+        """Go back to a checkpoint."""
+        self.best = [Found(**found) for found in state["best"]]
+        self._by_size = {found["complexity"]: Found(**found) for found in state["sized"]}
+        self._keys = {found.key for found in self.best}
+
+
+class DiversityFilter:
+    """Lowers the reward of a design whose class was rewarded too often.
+
+    `bucket` names the class of a design (its Murcko scaffold, say). The first `size` rewarded
+    members of a class keep their reward; later ones get `floor` ("identical") or fall to it
+    linearly over the next `size` members ("linear"). Blaschke et al. 2020, J. Cheminform. 12:68.
+    """
+
+    def __init__(
+        self,
+        bucket: Callable[[Any], str],
+        *,
+        size: int = 25,
+        least: float = 0.4,
+        floor: float = 0.0,
+        shape: Literal["identical", "linear"] = "identical",
+    ) -> None:
+        self.bucket, self.size, self.least = bucket, size, least
+        self.floor, self.shape = floor, shape
+        self._seen: dict[str, int] = {}
+
+    def __call__(self, designs: Sequence[Any], reward: Floats) -> Floats:
+        """Return [B] the lowered rewards, in order; only rewards of `least` or more count."""
+        out = reward.copy()
+        for row, design in enumerate(designs):
+            if design is None or reward[row] < self.least:
+                continue
+            name = self.bucket(design)
+            seen = self._seen.get(name, 0)
+            self._seen[name] = seen + 1
+            keep = float(seen < self.size)
+            if self.shape == "linear":
+                keep = min(1.0, max(0.0, 2.0 - seen / self.size))
+            out[row] = self.floor + keep * (reward[row] - self.floor)
+        return out
+
+    def state(self) -> dict[str, int]:
+        """Return plain data for a checkpoint."""
+        return dict(self._seen)
+
+    def restore(self, state: Mapping[str, int]) -> None:
+        """Go back to a checkpoint."""
+        self._seen = dict(state)

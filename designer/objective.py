@@ -1,0 +1,150 @@
+"""From raw columns to a reward: transforms, aggregation, penalties.
+
+reward = aggregate(transform(value) for every term) - sum(weight * penalty), unclipped. Raw
+values are what is recorded; the reward is recomputed from them, so shaping can change without a
+new oracle call. The three absences (see `designer.protocols`) are told apart here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import numpy as np
+
+from designer.errors import InputError, nearest
+from designer.meter import Meter
+from designer.protocols import Floats, Oracle, Scored
+
+Aggregate = Literal["arithmetic", "geometric", "product"]
+
+
+def identity(values: Floats) -> Floats:
+    """Return the values unchanged: the transform of a term that already is a reward."""
+    return values
+
+
+@dataclass(frozen=True)
+class Term:
+    """One thing that is wanted: a column of an oracle, shaped to where more is better."""
+
+    oracle: Oracle[Any]
+    column: str | None = None  # None = the column named like the oracle, or its only one
+    transform: Callable[[Floats], Floats] = identity
+    weight: float = 1.0
+
+
+@dataclass(frozen=True)
+class Penalty:
+    """One thing that costs: weight times the raw column is subtracted from the reward."""
+
+    oracle: Oracle[Any]
+    column: str | None = None
+    weight: float = 1.0
+
+
+@dataclass(frozen=True)
+class Objective:
+    """Terms and penalties put together. `invalid_reward` lies below every valid one."""
+
+    terms: Sequence[Term]
+    penalties: Sequence[Penalty] = ()
+    aggregate: Aggregate = "arithmetic"
+    invalid_reward: float = -1.0
+
+    def __post_init__(self) -> None:
+        if not self.terms:
+            raise InputError("the objective has no term; add at least one [[objective]] table")
+        if self.aggregate not in ("arithmetic", "geometric", "product"):
+            known = ("arithmetic", "geometric", "product")
+            raise InputError(f"aggregate {self.aggregate!r}: {nearest(self.aggregate, known)}")
+        if sum(term.weight for term in self.terms) <= 0:
+            raise InputError("the weights of the objective's terms must add up to more than 0")
+
+    @property
+    def oracles(self) -> list[Oracle[Any]]:
+        """The distinct oracles, in order: two terms may read columns of one oracle."""
+        return _distinct([term.oracle for term in self.terms])
+
+    @property
+    def penalty_oracles(self) -> list[Oracle[Any]]:
+        """The distinct oracles of the penalties, without those that are terms already."""
+        theirs = _distinct([penalty.oracle for penalty in self.penalties])
+        return [oracle for oracle in theirs if not _among(oracle, self.oracles)]
+
+    def __call__(self, designs: Sequence[Any], meter: Meter, *, run: bool = True) -> Scored:
+        """Return the judged rows [B]; `run` False judges only what was measured before."""
+        metered = meter(designs, run=run)
+        valid = np.array([design is not None for design in designs], dtype=bool)
+        if not metered.columns:
+            value = np.full(len(designs), np.nan)
+        else:
+            value = self.reward(metered.columns)
+        measured = ~np.isnan(value) | ~valid
+        admissible = valid & measured & np.isfinite(value)
+        lowest = value[admissible].min(initial=np.inf)
+        # below every valid reward, also where penalties push those under `invalid_reward`
+        invalid = min(self.invalid_reward, lowest - abs(self.invalid_reward))
+        reward = np.where(admissible, np.nan_to_num(value), np.where(measured, invalid, 0.0))
+        return Scored(
+            designs=metered.designs,
+            columns=metered.columns,
+            reward=reward,
+            weight=measured.astype(np.float64),
+            fresh=metered.fresh,
+            errors=metered.errors,
+            exhausted=metered.exhausted,
+        )
+
+    def reward(self, columns: Mapping[str, Floats]) -> Floats:
+        """Return [B] the shaped reward of raw columns; NaN where unmeasured, inf inadmissible."""
+        total = float(sum(term.weight for term in self.terms))
+        raw = [_column(columns, term.oracle, term.column) for term in self.terms]
+        with np.errstate(all="ignore"):
+            shaped = [t.transform(v) for t, v in zip(self.terms, raw, strict=True)]
+            pairs = [(term.weight, s) for term, s in zip(self.terms, shaped, strict=True)]
+            if self.aggregate == "arithmetic":
+                value = sum(w * s for w, s in pairs) / total
+            else:
+                power = 1.0 / total if self.aggregate == "geometric" else 1.0
+                value = np.prod([_positive(s) ** (w * power) for w, s in pairs], 0)
+            for penalty in self.penalties:
+                cost = _column(columns, penalty.oracle, penalty.column)
+                value = value - penalty.weight * cost
+        for values in raw:  # inadmissible stays so, whatever the transform made of infinity
+            value = np.where(np.isinf(values), -np.inf, value)
+            value = np.where(np.isnan(values), np.nan, value)
+        return np.asarray(value, dtype=np.float64)
+
+
+def _column(columns: Mapping[str, Floats], oracle: Oracle[Any], column: str | None) -> Floats:
+    name = column or oracle.name
+    if name in columns:
+        return columns[name]
+    raise InputError(
+        f"oracle {oracle.name!r} gave no column {name!r}: {nearest(name, columns)} "
+        "(set `column` in the campaign file)"
+    )
+
+
+def _positive(values: Floats) -> Floats:
+    low = values[np.isfinite(values)].min(initial=0.0)
+    if low < 0:
+        raise InputError(
+            f"a product or geometric mean needs values of at least 0, and {low:g} came; "
+            "give that term a transform"
+        )
+    return values
+
+
+def _distinct(oracles: Sequence[Oracle[Any]]) -> list[Oracle[Any]]:
+    out: list[Oracle[Any]] = []
+    for oracle in oracles:
+        if not _among(oracle, out):
+            out.append(oracle)
+    return out
+
+
+def _among(oracle: Oracle[Any], others: Sequence[Oracle[Any]]) -> bool:
+    return any(o is oracle or (type(o) is type(oracle) and o == oracle) for o in others)

@@ -1,0 +1,52 @@
+"""The `[campaign]` table: how long to search, with what batches, and what to remember."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from designer.errors import InputError
+
+
+@dataclass(frozen=True)
+class Settings:
+    """Settings of a campaign. Limits may be combined; the first one met ends the run."""
+
+    seed: int = 0
+    batch_size: int = 128  # B, designs sampled a step
+    budget: int | None = None  # distinct designs the oracles may judge
+    time: float | None = None  # seconds of search
+    steps: int | None = None
+    target: float | None = None  # reward at which to stop
+    patience: int = 0  # stop after so many steps without a new design; 0 = never
+    temperature: float = 1.0  # above 1 explores
+    elites: int = 1000  # designs remembered for replay and as parents
+    focus: float = 0.01  # rank weighting of replay; smaller looks at the very best only
+    replay: int = 0  # elites imitated a step; 0 = none
+    replay_from: int = 16  # elites there must be before replay begins
+    augment: bool = True  # spell replayed designs anew where the task knows several spellings
+    proposals: int = 0  # designs the proposer adds a step; 0 = none
+    parents: int = 100  # elites the proposer starts from
+    bucket_size: int = 0  # diversity filter: rewarded designs a class; 0 = off
+    bucket_from: float = 0.4  # diversity filter: only rewards from here on count
+    keep: int = 100  # designs reported
+    checkpoint_every: int = 1  # steps
+    max_failure_rate: float = 0.5  # of recent evaluations; above it the run stops
+
+    def __post_init__(self) -> None:
+        for name in ("batch_size", "elites", "parents", "keep", "checkpoint_every"):
+            _at_least(name, getattr(self, name), 1)
+        for name in ("budget", "steps"):
+            _at_least(name, getattr(self, name), 1)
+        for name in ("patience", "replay", "replay_from", "proposals", "bucket_size", "seed"):
+            _at_least(name, getattr(self, name), 0)
+        for name in ("temperature", "focus", "time"):
+            value = getattr(self, name)
+            if value is not None and not value > 0:
+                raise InputError(f"{name} is {value}; expected a number above 0")
+        if not 0 <= self.max_failure_rate <= 1:
+            raise InputError(f"max_failure_rate is {self.max_failure_rate}; expected 0 to 1")
+
+
+def _at_least(name: str, value: int | None, least: int) -> None:
+    if value is not None and value < least:
+        raise InputError(f"{name} is {value}; expected at least {least}")
