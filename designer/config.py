@@ -11,7 +11,8 @@ import inspect
 import json
 import re
 import tomllib
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -88,40 +89,51 @@ class Document:
             del self.places[known]
         self.places[path] = place
 
-    def build(self, path: Keys, make: Callable[..., Any], /, **injected: Any) -> Any:
-        """Return `make(**table)` for the table at `path`; its `kind` is left out.
+    def build(
+        self,
+        path: Keys,
+        make: Callable[..., Any],
+        injected: Mapping[str, Any] | None = None,
+        *,
+        leave: Collection[str] = (),
+    ) -> Any:
+        """Return `make(**table)` for the table at `path`, without `kind` and the keys to `leave`.
 
-        `injected` wins over the table for the parameters that `make` has; the others are
+        `injected` values win over the table for the parameters that `make` has; the others are
         ignored. Relative values of parameters annotated with `Path` are taken from `base`.
         Raises ConfigError, naming the place, for unknown, missing and unsuitable values.
         """
         table = self.table(path, {})
         if not isinstance(table, dict):
             raise self.error(path, f"{show(path)} is {_say(table)}, expected a table")
-        given = {key: value for key, value in table.items() if key != "kind"}
+        given = {key: value for key, value in table.items() if key not in ("kind", *leave)}
         parameters = signature.parameters(make)
-        inside = {name: value for name, value in injected.items() if name in parameters}
+        inside = {name: v for name, v in (injected or {}).items() if name in parameters}
         settable = {name: p for name, p in parameters.items() if name not in inside}
         hints = signature.hints(make, settable)
-        self._unknown(path, given, settable)
+        for key in given:
+            if key not in settable:
+                hint = nearest(key, [*settable, *leave])
+                raise self.error((*path, key), f"unknown key {key!r} in {show(path)}; {hint}")
         for name, value in given.items():
             if isinstance(value, str) and signature.takes_path(hints[name]):
                 table[name] = given[name] = str((self.base / value).resolve())
         values = self._validated(path, given, settable, hints)
-        try:
+        with self.blamed(path):
             return make(**values, **inside)
+
+    @contextmanager
+    def blamed(self, path: Keys) -> Iterator[None]:
+        """Give every InputError raised inside the place of `path`, or of the key it names."""
+        try:
+            yield
         except ConfigError:
             raise
         except InputError as problem:
-            raise ConfigError(f"{self.place(_blamed(path, given, problem))}: {problem}") from None
-
-    def _unknown(self, path: Keys, given: Mapping[str, Any], settable: Iterable[str]) -> None:
-        for key in given:
-            if key not in settable:
-                where = f" in {show(path)}" if path else ""
-                raise self.error(
-                    (*path, key), f"unknown key {key!r}{where}; {nearest(key, settable)}"
-                )
+            words = re.findall(r"\w+", str(problem))
+            table = self.table(path, {})
+            named = [word for word in words if isinstance(table, dict) and word in table]
+            raise self.error((*path, *named[:1]), str(problem)) from None
 
     def _validated(
         self,
@@ -225,13 +237,6 @@ def _element(items: list[Any], key: Any, place: str) -> Any:
     if not isinstance(key, int) or not 0 <= key < len(items):
         raise InputError(f"{place}: {key!r} is none of the {len(items)} entries, numbered from 0")
     return items[key]
-
-
-def _blamed(path: Keys, given: Mapping[str, Any], problem: InputError) -> Keys:
-    """Return the key that a refusal names first, if it names one, so that the place is exact."""
-    words = re.findall(r"\w+", str(problem))
-    named = [word for word in words if word in given]
-    return (*path, named[0]) if named else path
 
 
 def _say(value: Any) -> str:

@@ -57,7 +57,7 @@ def document(text: str, base: Path | None = None) -> config.Document:
 
 def message(text: str, **injected: Any) -> str:
     with pytest.raises(ConfigError) as caught:
-        document(text).build(("t",), Settings, **injected)
+        document(text).build(("t",), Settings, injected)
     assert "\n" not in str(caught.value)
     return str(caught.value)
 
@@ -107,7 +107,7 @@ def test_a_table_becomes_keyword_arguments(tmp_path: Path) -> None:
     text = '[t]\nkind = "any"\nsteps = 3\nrate = 1\nnames = ["x"]\nfile = "in.csv"\n'
     built = document(text, tmp_path).build(("t",), Settings)
     assert built == Settings(3, 1.0, ("x",), "a", tmp_path / "in.csv")
-    assert document("").build(("t",), Settings, steps=4) == Settings(4)
+    assert document("").build(("t",), Settings, {"steps": 4}) == Settings(4)
 
 
 def test_infinite_values_pass() -> None:
