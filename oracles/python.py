@@ -1,0 +1,98 @@
+"""A user's own Python function as an oracle.
+
+The function gets the designs as text (`list[str]`: SMILES, infix equations, bond letters) and
+returns one number each, in order, or a dict of column names to such lists. If its parameter is
+annotated `str`, it is called for one design at a time and returns one number (or a dict of
+them). NaN means that the measurement failed, and so does an exception: it costs that design
+alone, since a list that fails is tried again one by one, and it never becomes a number.
+"""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from designer.errors import InputError
+from designer.plugins import is_file, needs_consent, resolve
+from designer.protocols import Measured
+from oracles import rows
+
+
+@dataclass(frozen=True)
+class PythonFunction:
+    """The function that `source` names: `path/to/file.py:name`, or `module:name`.
+
+    `endpoints` names the columns that are wanted of a function which returns several; it is
+    needed only where the very first call may fail throughout. The file is read once, here, so an
+    edit during a run changes nothing. Raises InputError where it cannot be loaded.
+    """
+
+    source: str
+    name: str = ""
+    endpoints: tuple[str, ...] = ()
+    function: Callable[..., Any] = field(init=False, repr=False, compare=False)
+
+    cheap = False
+
+    def __post_init__(self) -> None:
+        function = resolve(self.source, {}, allow_plugins=True)
+        object.__setattr__(self, "function", function)
+        object.__setattr__(self, "name", self.name or self.source.rsplit(":", 1)[1])
+
+    @property
+    def files(self) -> tuple[Path, ...]:
+        """What the values depend on."""
+        return (Path(self.source.rsplit(":", 1)[0]),) if is_file(self.source) else ()
+
+    def __call__(self, designs: Sequence[Any], /) -> Measured:
+        """Return the function's columns [N]; raises OracleError where it breaks the contract."""
+        texts = [design.text for design in designs]
+        if texts and not takes_one(self.function):
+            whole = self._ask(texts)
+            if whole.columns or len(texts) == 1:
+                return rows.joined([whole], [len(texts)], self.name, self.endpoints)
+        parts = [self._ask([text]) for text in texts]
+        return rows.joined(parts, [1] * len(texts), self.name, self.endpoints)
+
+    def _ask(self, texts: list[str]) -> Measured:
+        try:
+            alone = takes_one(self.function)
+            said = _lists(self.function(texts[0] if alone else texts), alone)
+        except Exception as error:  # a user's function may raise anything
+            return rows.failure(len(texts), rows.reason(error))
+        return rows.answer(said, len(texts), self.source, self.name, self.endpoints)
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Copies in other processes load the file themselves."""
+        return PythonFunction, (self.source, self.name, self.endpoints)
+
+
+@needs_consent
+def python(
+    path: Path, function: str, name: str = "", endpoints: tuple[str, ...] = ()
+) -> PythonFunction:
+    """The function of that name in a Python file; see `oracles.python`."""
+    if not function.isidentifier():
+        raise InputError(f"function {function!r} is not a name")
+    return PythonFunction(f"{path}:{function}", name or function, endpoints)
+
+
+def takes_one(function: Callable[..., Any]) -> bool:
+    """Return whether the first parameter is annotated `str`: one design at a time."""
+    try:
+        parameters = list(inspect.signature(function).parameters.values())
+    except (TypeError, ValueError):  # some compiled functions have no signature
+        return False
+    return bool(parameters) and parameters[0].annotation in (str, "str")
+
+
+def _lists(said: object, alone: bool) -> object:
+    """Return an answer as lists: a single design's numbers in lists of one, iterators read out."""
+    if isinstance(said, Mapping):
+        return {name: _lists(value, alone) for name, value in said.items()}
+    if alone:
+        return [said]
+    return list(said) if isinstance(said, Iterator) else said

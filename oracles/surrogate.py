@@ -1,0 +1,203 @@
+"""A scikit-learn model as an oracle: what it predicts of a design's features.
+
+Models are saved and loaded with skops, never with pickle: a skops file lists the types it is
+made of, and only types of this module's list, of skops' own and those named as `trusted` are
+built. Save one with `save(model, "model.skops")`; train it on `fingerprints.matrix(...)`, which
+makes the very features that the oracle uses.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from designer.errors import InputError, OracleError
+from designer.plugins import is_file, needs_consent, resolve
+from designer.protocols import Measured
+from oracles.fingerprints import FOLDED, SIZE, check, matrix
+from oracles.rows import answer, molecules, reason
+
+# Parts of scikit-learn's own estimators which skops asks about because they are compiled or
+# private. They hold numbers; none of them runs anything of the file's choosing.
+SKLEARN_PARTS = (
+    "sklearn._loss.loss.HalfTweedieLossIdentity",
+    "sklearn.calibration._CalibratedClassifier",
+    "sklearn.calibration._SigmoidCalibration",
+    "sklearn.ensemble._hist_gradient_boosting.predictor.TreePredictor",
+    "sklearn.gaussian_process._gpc._BinaryGaussianProcessClassifierLaplace",
+    "sklearn.gaussian_process.kernels.CompoundKernel",
+    "sklearn.gaussian_process.kernels.ConstantKernel",
+    "sklearn.gaussian_process.kernels.DotProduct",
+    "sklearn.gaussian_process.kernels.Exponentiation",
+    "sklearn.gaussian_process.kernels.ExpSineSquared",
+    "sklearn.gaussian_process.kernels.Matern",
+    "sklearn.gaussian_process.kernels.PairwiseKernel",
+    "sklearn.gaussian_process.kernels.Product",
+    "sklearn.gaussian_process.kernels.RBF",
+    "sklearn.gaussian_process.kernels.RationalQuadratic",
+    "sklearn.gaussian_process.kernels.Sum",
+    "sklearn.gaussian_process.kernels.WhiteKernel",
+    "sklearn.metrics._dist_metrics.EuclideanDistance64",
+    "sklearn.metrics._dist_metrics.ManhattanDistance64",
+    "sklearn.metrics._dist_metrics.MinkowskiDistance64",
+    "sklearn.neighbors._ball_tree.BallTree",
+    "sklearn.neighbors._kd_tree.KDTree",
+    "sklearn.neural_network._stochastic_optimizers.AdamOptimizer",
+    "sklearn.neural_network._stochastic_optimizers.SGDOptimizer",
+    "sklearn.tree._tree.Tree",
+)
+
+
+@dataclass(frozen=True)
+class Surrogate:
+    """Predictions of the model in `path`; of a classifier, the probability of its last class.
+
+    `features` is a fingerprint with a matrix form (`ecfp4`, `ecfp4_bits`, ...; molecules, `size`
+    columns), or `file.py:name` / `module:name` of a function from `list[str]` to numbers [N, F].
+    A model with several outputs needs one of `endpoints` for each. Raises InputError for a file
+    that is not a skops model, holds untrusted types, or expects another number of features.
+    """
+
+    path: Path
+    features: str = "ecfp4"
+    size: int = SIZE
+    name: str = "surrogate"
+    endpoints: tuple[str, ...] = ()
+    trusted: tuple[str, ...] = ()
+    model: Any = field(init=False, repr=False, compare=False)
+
+    cheap = False
+
+    def __post_init__(self) -> None:
+        if ":" not in self.features:
+            check(self.features, FOLDED)
+        model = load(self.path, self.trusted)
+        wanted = getattr(model, "n_features_in_", None)
+        if ":" not in self.features and wanted not in (None, self.size):
+            text = f"{self.path} was trained on {wanted} features; size is {self.size}"
+            raise InputError(
+                f"{text} (train on oracles.fingerprints.matrix, or set size = {wanted})"
+            )
+        object.__setattr__(self, "model", model)
+
+    @property
+    def files(self) -> tuple[Path, ...]:
+        """What the values depend on."""
+        code = self.features.rsplit(":", 1)[0]
+        return (self.path, Path(code)) if is_file(self.features) else (self.path,)
+
+    def __call__(self, designs: Sequence[Any], /) -> Measured:
+        """Return the model's outputs [N]; a design with a feature that is not finite is NaN."""
+        features = self._matrix(designs)
+        usable = np.isfinite(features).all(axis=1) if len(designs) else np.zeros(0, dtype=bool)
+        said = np.full((len(designs), max(1, len(self.endpoints))), np.nan)
+        if usable.any():
+            said[usable] = self._predicted(features[usable])
+        names = self.endpoints or (self.name,)
+        table = dict(zip(names, said.T, strict=True))
+        measured = answer(table, len(designs), str(self.path), self.name, names)
+        unusable = dict.fromkeys(np.flatnonzero(~usable).tolist(), "a feature is not finite")
+        return Measured(measured.columns, errors={**measured.errors, **unusable})
+
+    def _matrix(self, designs: Sequence[Any]) -> NDArray[Any]:
+        if ":" not in self.features:
+            return matrix(self.features, molecules(self.name, designs), self.size)
+        if not designs:
+            return np.zeros((0, 1))
+        said = resolve(self.features, {}, allow_plugins=True)([design.text for design in designs])
+        try:
+            features = np.asarray(said, dtype=np.float64)
+        except (TypeError, ValueError) as error:
+            raise OracleError(f"{self.features} returned no numbers: {reason(error)}") from None
+        if features.ndim != 2 or len(features) != len(designs):
+            found = f"an array of shape {features.shape}, expected ({len(designs)}, features)"
+            raise OracleError(f"{self.features} returned {found}")
+        return features
+
+    def _predicted(self, features: NDArray[Any]) -> NDArray[np.float64]:
+        """Return the outputs [N, endpoints] for features [N, F]."""
+        if hasattr(self.model, "predict_proba"):
+            said = np.asarray(self.model.predict_proba(features), dtype=np.float64)[:, -1:]
+        else:
+            said = np.asarray(self.model.predict(features), dtype=np.float64)
+        said = said.reshape(len(features), -1)
+        wanted = max(1, len(self.endpoints))
+        if said.shape[1] != wanted:
+            text = f"{self.path} predicts {said.shape[1]} values a design; name each in endpoints"
+            raise OracleError(f"{text} (now {', '.join(self.endpoints) or 'none'})")
+        return said
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Copies in other processes load the file themselves."""
+        settings = (self.path, self.features, self.size, self.name, self.endpoints, self.trusted)
+        return Surrogate, settings
+
+
+def surrogate(
+    path: Path,
+    features: str = "ecfp4",
+    size: int = SIZE,
+    name: str = "surrogate",
+    endpoints: tuple[str, ...] = (),
+    trusted: tuple[str, ...] = (),
+) -> Surrogate:
+    """A scikit-learn model saved by skops, on molecular fingerprints."""
+    if ":" in features:
+        remedy = 'use kind = "custom_surrogate" for features of your own code'
+        raise InputError(f"features {features!r} is not a fingerprint; {remedy}")
+    return Surrogate(path, features, size, name, endpoints, trusted)
+
+
+@needs_consent
+def custom_surrogate(
+    path: Path,
+    code: Path,
+    function: str,
+    name: str = "surrogate",
+    endpoints: tuple[str, ...] = (),
+    trusted: tuple[str, ...] = (),
+) -> Surrogate:
+    """A scikit-learn model saved by skops, on features that a function in a Python file makes."""
+    return Surrogate(path, f"{code}:{function}", SIZE, name, endpoints, trusted)
+
+
+def save(model: Any, path: Path | str) -> None:
+    """Write a fitted scikit-learn estimator as a skops file, which `Surrogate` loads."""
+    import skops.io
+
+    skops.io.dump(model, path)
+
+
+def load(path: Path | str, trusted: Sequence[str] = ()) -> Any:
+    """Return the estimator in a skops file, made of trusted types alone.
+
+    `trusted` may name further types of scikit-learn, scipy or numpy. Raises InputError.
+    """
+    import skops.io
+
+    foreign = [t for t in trusted if t.split(".")[0] not in ("sklearn", "scipy", "numpy")]
+    if foreign:
+        text = f"trusted names {', '.join(foreign)}, which is not of scikit-learn, scipy or numpy"
+        raise InputError(f"{text}; wrap such a model in a Python function (path.py:name)")
+    allowed = {*SKLEARN_PARTS, *trusted}
+    try:
+        unknown = sorted(set(skops.io.get_untrusted_types(file=path)) - allowed)
+        if unknown:
+            text = f"{path} holds types that are not trusted: {', '.join(unknown)}"
+            raise InputError(f"{text}; if you know them, list them in trusted = [...]")
+        model = skops.io.load(path, trusted=sorted(allowed))
+    except InputError:
+        raise
+    except OSError as error:
+        raise InputError(f"{path}: {error.strerror}, expected a model saved by skops") from error
+    except Exception as error:  # whatever a file that is no model makes the reader raise
+        text = f"{path} is not a model that skops reads ({reason(error)})"
+        raise InputError(f"{text}; save it with skops.io.dump, not with pickle") from error
+    if not (hasattr(model, "predict") or hasattr(model, "predict_proba")):
+        raise InputError(f"{path} holds a {type(model).__name__}, expected a fitted estimator")
+    return model
