@@ -20,6 +20,9 @@ from designer.protocols import Floats, Oracle, Scored
 Aggregate = Literal["arithmetic", "geometric", "product"]
 
 
+LARGEST = 1e30  # the learner works in float32, where 1e39 is infinite
+
+
 def identity(values: Floats) -> Floats:
     """Return the values unchanged: the transform of a term that already is a reward."""
     return values
@@ -85,7 +88,8 @@ class Objective:
         admissible = valid & measured & np.isfinite(value)
         lowest = value[admissible].min(initial=np.inf)
         # below every valid reward, also where penalties push those under `invalid_reward`
-        invalid = min(self.invalid_reward, lowest - abs(self.invalid_reward))
+        margin = max(abs(self.invalid_reward), 1e-6 * abs(lowest)) if admissible.any() else 0.0
+        invalid = min(self.invalid_reward, lowest - margin)
         reward = np.where(admissible, np.nan_to_num(value), np.where(measured, invalid, 0.0))
         return Scored(
             designs=metered.designs,
@@ -115,7 +119,7 @@ class Objective:
         for values in raw:  # inadmissible stays so, whatever the transform made of infinity
             value = np.where(np.isinf(values), -np.inf, value)
             value = np.where(np.isnan(values), np.nan, value)
-        return np.asarray(value, dtype=np.float64)
+        return np.where(np.isfinite(value), np.clip(value, -LARGEST, LARGEST), value)
 
 
 def _column(columns: Mapping[str, Floats], oracle: Oracle[Any], column: str | None) -> Floats:

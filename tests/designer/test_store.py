@@ -1,0 +1,81 @@
+"""The SQLite record: what is committed stays, what belongs to later steps goes."""
+
+from __future__ import annotations
+
+import math
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from designer.errors import InputError
+from designer.store import DesignRow, Evaluation, Store
+
+
+def test_evaluations_come_back_in_order_with_nan_and_infinity(tmp_path: Path) -> None:
+    store = Store(tmp_path / "c.sqlite")
+    rows = [
+        Evaluation(0, "a", "A", {"x": 1.5, "y": math.nan}, "why"),
+        Evaluation(0, "b", "B", {"x": -math.inf, "y": 0.1}),
+    ]
+    store.keep(rows, durable=False)
+    store.keep([Evaluation(0, "a", "A", {"x": 9.0, "y": 9.0})], durable=True)  # first one stays
+    store.close()
+    first, second = Store(tmp_path / "c.sqlite").evaluations()
+    assert (first.key, first.columns["x"], first.error) == ("a", 1.5, "why")
+    assert math.isnan(first.columns["y"]) and second.columns["x"] == -math.inf
+
+
+def test_rewind_drops_steps_and_keeps_evaluations(tmp_path: Path) -> None:
+    store = Store(tmp_path / "c.sqlite")
+    store.keep([Evaluation(0, "a", "A", {"x": 1.0})], durable=False)
+    for step in range(3):
+        store.write_step(step, {"reward": float(step)}, [DesignRow("a", 1.0, 1.0, False)])
+    store.rewind(1)
+    assert [m["step"] for m in store.metrics()] == [0]
+    assert [row[0] for row in store.designs()] == [0] and store.last_rowid() == 1
+    store.write_step(1, {"reward": 5.0}, [])
+
+
+def test_a_newer_schema_or_a_foreign_file_is_refused(tmp_path: Path) -> None:
+    store = Store(tmp_path / "c.sqlite")
+    store._db.execute("UPDATE meta SET value = '999'")
+    store.close()
+    with pytest.raises(InputError, match="newer designer"):
+        Store(tmp_path / "c.sqlite")
+    (tmp_path / "d.sqlite").write_bytes(b"not a database, but long enough to look at" * 40)
+    with pytest.raises(InputError, match=r"d\.sqlite"):
+        Store(tmp_path / "d.sqlite")
+
+
+WRITER = """
+import sys
+from designer.store import Evaluation, Store
+store = Store(sys.argv[1])
+for i in range(10**6):
+    store.keep([Evaluation(0, f"k{i}", "t", {"x": float(i)})], durable=False)
+    print(i, flush=True)
+"""
+
+
+def test_acknowledged_evaluations_survive_sigkill(tmp_path: Path) -> None:
+    path = tmp_path / "c.sqlite"
+    process = subprocess.Popen(
+        [sys.executable, "-c", WRITER, str(path)], stdout=subprocess.PIPE, text=True
+    )
+    assert process.stdout is not None
+    process.stdout.readline()
+    time.sleep(0.3)
+    os.kill(process.pid, signal.SIGKILL)
+    acknowledged = [line for line in process.stdout.read().splitlines(keepends=True) if line]
+    process.stdout.close()
+    process.wait()
+    store = Store(path)
+    kept = {row.key for row in store.evaluations()}
+    complete = [int(line) for line in acknowledged if line.endswith("\n")]
+    assert complete and {f"k{i}" for i in complete} <= kept
+    assert store._db.execute("PRAGMA integrity_check").fetchone() == ("ok",)
