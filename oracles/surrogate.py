@@ -8,6 +8,8 @@ makes the very features that the oracle uses.
 
 from __future__ import annotations
 
+import re
+import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -55,7 +57,7 @@ SKLEARN_PARTS = (
 
 @dataclass(frozen=True)
 class Surrogate:
-    """Predictions of the model in `path`; of a classifier, the probability of its last class.
+    """Predictions of the model in `path`; of a classifier, the probability of class 1.
 
     `features` is a fingerprint with a matrix form (`ecfp4`, `ecfp4_bits`, ...; molecules, `size`
     columns), or `file.py:name` / `module:name` of a function from `list[str]` to numbers [N, F].
@@ -79,10 +81,8 @@ class Surrogate:
         model = load(self.path, self.trusted)
         wanted = getattr(model, "n_features_in_", None)
         if ":" not in self.features and wanted not in (None, self.size):
-            text = f"{self.path} was trained on {wanted} features; size is {self.size}"
-            raise InputError(
-                f"{text} (train on oracles.fingerprints.matrix, or set size = {wanted})"
-            )
+            text = f"{self.path} was trained on {wanted} features, but size is {self.size}"
+            raise InputError(f"{text}; train on oracles.fingerprints.matrix or set size")
         object.__setattr__(self, "model", model)
 
     @property
@@ -121,21 +121,44 @@ class Surrogate:
 
     def _predicted(self, features: NDArray[Any]) -> NDArray[np.float64]:
         """Return the outputs [N, endpoints] for features [N, F]."""
-        if hasattr(self.model, "predict_proba"):
-            said = np.asarray(self.model.predict_proba(features), dtype=np.float64)[:, -1:]
-        else:
-            said = np.asarray(self.model.predict(features), dtype=np.float64)
-        said = said.reshape(len(features), -1)
-        wanted = max(1, len(self.endpoints))
-        if said.shape[1] != wanted:
+        known = getattr(self.model, "n_features_in_", features.shape[1])
+        if features.shape[1] != known:
+            text = f"{self.features} makes {features.shape[1]} features a design"
+            raise OracleError(f"{text}; {self.path} was trained on {known}")
+        with warnings.catch_warnings():  # of models that were trained on a table with a header
+            warnings.filterwarnings("ignore", message="X does not have valid feature names")
+            said = predictions(self.model, features.astype(np.float64))
+        if said.shape[1] != max(1, len(self.endpoints)):
             text = f"{self.path} predicts {said.shape[1]} values a design; name each in endpoints"
-            raise OracleError(f"{text} (now {', '.join(self.endpoints) or 'none'})")
+            raise OracleError(f"{text} (now: {', '.join(self.endpoints) or 'none'})")
         return said
 
     def __reduce__(self) -> tuple[Any, ...]:
         """Copies in other processes load the file themselves."""
         settings = (self.path, self.features, self.size, self.name, self.endpoints, self.trusted)
         return Surrogate, settings
+
+
+def predictions(model: Any, features: NDArray[Any]) -> NDArray[np.float64]:
+    """Return what a model says [N, outputs]: a classifier the probability of class 1, else values.
+
+    Raises InputError for a classifier of more than two classes, or without probabilities.
+    """
+    if not hasattr(model, "classes_"):
+        return np.asarray(model.predict(features), dtype=np.float64).reshape(len(features), -1)
+    if not hasattr(model, "predict_proba"):
+        raise InputError(f"{type(model).__name__} gives no probabilities (predict_proba)")
+    said, classes = model.predict_proba(features), model.classes_
+    several = isinstance(said, list)
+    pairs = zip(said, classes, strict=True) if several else [(said, classes)]
+    return np.stack([_of_class_1(table, list(kinds)) for table, kinds in pairs], axis=1)
+
+
+def _of_class_1(table: NDArray[np.float64], classes: list[Any]) -> NDArray[np.float64]:
+    if len(classes) != 2:
+        found = f"{len(classes)} classes ({', '.join(map(str, classes))[:60]})"
+        raise InputError(f"the classifier knows {found}, expected 2: the probability of class 1")
+    return table[:, 1]
 
 
 def surrogate(
@@ -176,20 +199,21 @@ def save(model: Any, path: Path | str) -> None:
 def load(path: Path | str, trusted: Sequence[str] = ()) -> Any:
     """Return the estimator in a skops file, made of trusted types alone.
 
-    `trusted` may name further types of scikit-learn, scipy or numpy. Raises InputError.
+    `trusted` may name further classes of scikit-learn, and nothing else. Raises InputError.
     """
     import skops.io
 
-    foreign = [t for t in trusted if t.split(".")[0] not in ("sklearn", "scipy", "numpy")]
+    foreign = [name for name in trusted if not re.fullmatch(r"sklearn(\.\w+)*\._?[A-Z]\w*", name)]
     if foreign:
-        text = f"trusted names {', '.join(foreign)}, which is not of scikit-learn, scipy or numpy"
+        text = f"trusted names {', '.join(foreign)}, which is not a class of scikit-learn"
         raise InputError(f"{text}; wrap such a model in a Python function (path.py:name)")
     allowed = {*SKLEARN_PARTS, *trusted}
     try:
         unknown = sorted(set(skops.io.get_untrusted_types(file=path)) - allowed)
         if unknown:
             text = f"{path} holds types that are not trusted: {', '.join(unknown)}"
-            raise InputError(f"{text}; if you know them, list them in trusted = [...]")
+            remedy = "classes of scikit-learn may be listed in trusted = [...]"
+            raise InputError(f"{text}; {remedy}, others wrapped in a Python function")
         model = skops.io.load(path, trusted=sorted(allowed))
     except InputError:
         raise
