@@ -39,6 +39,7 @@ class Document:
         self.name = name
         self.places = dict(places or {})
         self.base = base or Path.cwd()
+        self.files: dict[str, Path] = {}  # files that building read: they belong to the run
 
     def place(self, path: Keys) -> str:
         """Return where `path`, or the nearest table around it, was written."""
@@ -117,7 +118,11 @@ class Document:
                 raise self.error((*path, key), f"unknown key {key!r} in {show(path)}; {hint}")
         for name, value in given.items():
             if isinstance(value, str) and signature.takes_path(hints[name]):
-                table[name] = given[name] = str((self.base / value).resolve())
+                file = (self.base / Path(value).expanduser()).resolve()
+                if file.exists() or re.search(r"[/\\.]", value):  # else it may be a short name
+                    table[name] = given[name] = str(file)
+                if file.is_file():
+                    self.files[show((*path, name))] = file
         values = self._validated(path, given, settable, hints)
         with self.blamed(path):
             return make(**values, **inside)

@@ -1,0 +1,214 @@
+"""A campaign document becomes the objects that run: one straight function."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from designer.learner import Learner
+from designer.transforms import TRANSFORMS
+
+from designer import plugins
+from designer.campaign import Campaign
+from designer.config import Document, show
+from designer.errors import InputError
+from designer.laboratory import Laboratory
+from designer.objective import Objective, Penalty, Term, identity
+from designer.policy import POLICIES
+from designer.protocols import Task
+from designer.settings import Settings
+from designer.store import Store
+from designer.toml import Keys
+from oracles import ORACLES, PENALTIES
+from oracles.pool import Parallel
+from oracles.registry import resolve_oracle
+from tasks import TASKS
+
+TABLES = (
+    "campaign", "machine", "task", "policy", "learner", "scoring", "objective", "penalty",
+)  # fmt: skip
+# any oracle may be a penalty and the other way round; where both have a name, their own wins
+WANTED, COSTS = PENALTIES | ORACLES, ORACLES | PENALTIES
+
+
+@dataclass(frozen=True)
+class Machine:
+    """The `[machine]` table: where a campaign runs. Results do not depend on `workers`."""
+
+    device: str = "auto"  # auto, cpu, cuda, cuda:N
+    workers: int = 1  # processes that judge
+    threads: int = 1  # of torch; small networks are slower on several
+
+    def __post_init__(self) -> None:
+        for name in ("workers", "threads"):
+            if getattr(self, name) < 1:
+                raise InputError(f"{name} is {getattr(self, name)}, expected at least 1")
+
+    def resolve(self) -> torch.device:
+        """Return the device; raises InputError for one that is not there."""
+        if self.device == "auto":
+            return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+        kind, _, number = self.device.partition(":")
+        if kind not in ("cpu", "cuda") or (number and not number.isdigit()):
+            raise InputError(f"device is {self.device!r}, expected auto, cpu, cuda or cuda:N")
+        count = torch.cuda.device_count()
+        if kind == "cuda" and int(number or 0) >= count:
+            raise InputError(
+                f"device {self.device!r} is not there ({count} GPUs); try --device cpu"
+            )
+        return torch.device(self.device)
+
+
+@dataclass(frozen=True)
+class Parts:
+    """Everything a campaign is made of, checked and ready."""
+
+    task: Task
+    policy: torch.nn.Module
+    learner: Learner
+    objective: Objective
+    settings: Settings
+    machine: Machine
+    device: torch.device
+
+    def campaign(self, store: Store | None = None) -> Campaign:
+        """Return a campaign that has not begun."""
+        return Campaign(
+            self.task, self.learner, self.objective, self.settings, store=store, device=self.device
+        )
+
+
+def build(document: Document, *, allow_plugins: bool = False) -> Parts:
+    """Return the parts a document describes; raises ConfigError with the place of a fault."""
+    document.known(TABLES)
+    settings: Settings = document.build(("campaign",), Settings)
+    machine: Machine = document.build(("machine",), Machine)
+    with document.blamed(("machine",)):
+        device = machine.resolve()
+    torch.set_num_threads(machine.threads)
+    use = _Plugins(document, allow_plugins)
+    task = build_task(document, allow_plugins=allow_plugins)
+    objective = build_objective(document, task, machine, allow_plugins=allow_plugins)
+    policy = _policy(document, use, task, settings.seed).to(device)
+    learner = _learner(document, policy)
+    return Parts(task, policy, learner, objective, settings, machine, device)
+
+
+def build_task(document: Document, *, allow_plugins: bool = False) -> Task:
+    """Return the task of the `[task]` table."""
+    make = _Plugins(document, allow_plugins).find(("task",), TASKS)
+    task: Task = document.build(("task",), make)
+    return task
+
+
+def build_objective(
+    document: Document, task: Task, machine: Machine, *, allow_plugins: bool = False
+) -> Objective:
+    """Return the document's terms and penalties, put together as `[scoring]` says."""
+    use = _Plugins(document, allow_plugins)
+    shared = {**task.context, "workers": machine.workers}
+    entries = document.table(("objective",), [])
+    if not isinstance(entries, list) or not entries:
+        raise document.error(("objective",), "the campaign needs at least one [[objective]] table")
+    terms = [_term(document, use, ("objective", i), shared) for i in range(len(entries))]
+    costs = range(len(document.table(("penalty",), [])))
+    penalties = [_penalty(document, use, ("penalty", i), shared) for i in costs]
+    parts = {"terms": tuple(terms), "penalties": tuple(penalties)}
+    objective: Objective = document.build(("scoring",), Objective, parts)
+    return objective
+
+
+def build_judge(document: Document, path: Keys, task: Task, *, allow_plugins: bool = False) -> Any:
+    """Return the one oracle or penalty at `path`."""
+    use = _Plugins(document, allow_plugins)
+    return use.judge(path, {**task.context, "workers": 1}, WANTED)
+
+
+def _policy(document: Document, use: _Plugins, task: Task, seed: int) -> torch.nn.Module:
+    make = use.find(("policy",), POLICIES, "recurrent")
+    env = task.environment
+    sizes = {"obs_size": env.obs_size, "num_actions": env.num_actions, "seed": seed}
+    policy: torch.nn.Module = document.build(("policy",), make, sizes)
+    return policy
+
+
+def _learner(document: Document, policy: torch.nn.Module) -> Learner:
+    raise NotImplementedError
+
+
+def _term(document: Document, use: _Plugins, path: Keys, shared: Mapping[str, Any]) -> Term:
+    own = ("column", "weight", "transform")
+    oracle = use.judge(path, shared, WANTED, own)
+    shape: Any = identity
+    if document.table((*path, "transform")) is not None:
+        make = use.find((*path, "transform"), TRANSFORMS)
+        shape = document.build((*path, "transform"), make)
+    parts = {"oracle": oracle, "transform": shape}
+    others = [key for key in document.table(path) if key not in ("column", "weight")]
+    term: Term = document.build(path, Term, parts, leave=others)
+    return term
+
+
+def _penalty(document: Document, use: _Plugins, path: Keys, shared: Mapping[str, Any]) -> Penalty:
+    own = ("column", "weight")
+    oracle = use.judge(path, shared, COSTS, own)
+    others = [key for key in document.table(path) if key not in own]
+    penalty: Penalty = document.build(path, Penalty, {"oracle": oracle}, leave=others)
+    return penalty
+
+
+@dataclass(frozen=True)
+class _Plugins:
+    """Finds what the `kind` of a table names."""
+
+    document: Document
+    allowed: bool
+
+    def find(
+        self, path: Keys, registry: Mapping[str, str], default: str | None = None
+    ) -> Callable[..., Any]:
+        """Return the callable that the table's `kind` names."""
+        kind = self._kind(path, registry, default)
+        base = self.document.base
+        with self.document.blamed((*path, "kind")):
+            found = plugins.resolve(kind, registry, allow_plugins=self.allowed, base=base)
+        self._anchor(path, kind)
+        return found
+
+    def judge(
+        self,
+        path: Keys,
+        shared: Mapping[str, Any],
+        registry: Mapping[str, str],
+        leave: tuple[str, ...] = (),
+    ) -> Any:
+        """Return an oracle: registered, a class or an object of the user's, or a function."""
+        kind = self._kind(path, registry, None)
+        base = self.document.base
+        with self.document.blamed((*path, "kind")):
+            make = resolve_oracle(kind, allow_plugins=self.allowed, base=base, registry=registry)
+        self._anchor(path, kind)
+        oracle = self.document.build(path, make, shared, leave=leave)
+        if shared["workers"] > 1 and not oracle.cheap and not isinstance(oracle, Laboratory):
+            return Parallel(oracle, shared["workers"])
+        return oracle
+
+    def _kind(self, path: Keys, registry: Mapping[str, str], default: str | None) -> str:
+        kind = self.document.table((*path, "kind"), default)
+        if isinstance(kind, str):
+            return kind
+        known = ", ".join(registry)
+        if kind is None:
+            raise self.document.error(path, f"{show(path)} needs a kind; known: {known}")
+        raise self.document.error((*path, "kind"), f"{show(path)}.kind is not text; known: {known}")
+
+    def _anchor(self, path: Keys, kind: str) -> None:
+        """Make a file's name absolute, so that the run can be resumed from anywhere."""
+        if plugins.is_file(kind):
+            name, attribute = kind.rsplit(":", 1)
+            file = (self.document.base / Path(name).expanduser()).resolve()
+            self.document.table(path)["kind"] = f"{file}:{attribute}"
+            self.document.files[f"{show(path)} code"] = file

@@ -1,0 +1,84 @@
+"""`validate` and `score`: looking at a campaign or at designs without searching."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Any
+
+from cli.build import COSTS, WANTED, build, build_judge, build_task
+from cli.options import Options
+from cli.presets import shipped
+from designer import config
+from designer.calling import call
+from designer.config import Document
+from designer.errors import InputError
+from designer.plugins import is_file
+from designer.protocols import Task
+
+
+def validate(campaign: Path, options: Options) -> None:
+    """Build everything and call each oracle on known designs; say what was found."""
+    document = config.load(campaign)
+    parts = build(document, allow_plugins=options.allow_plugins)
+    parts.campaign().meter.preflight(parts.task.examples[:2])
+    env = parts.task.environment
+    judged = [oracle.name for oracle in parts.objective.oracles]
+    size = sum(p.numel() for p in parts.policy.parameters())
+    print(f"{campaign}: fine")
+    print(f"  task {parts.task.name}: {env.num_actions} actions, at most {env.max_steps} steps")
+    print(f"  policy: {size:,} parameters on {parts.device}")
+    print(f"  oracles: {', '.join(judged)}")
+
+
+def score(oracle: str, file: str, task: str | None, options: Options) -> None:
+    """Print a line a design, in order: the value, a tab, the design."""
+    document = _document(oracle, task)
+    for text in options.assignments or []:
+        path, value = config.assignment(text)
+        document.override(path, value, f"--set {text}")
+    kind = str(Path(oracle).absolute()) if is_file(oracle) else oracle
+    document.override(("objective",), [{"kind": kind}], "ORACLE")
+    trusted = options.allow_plugins or ":" in oracle  # a person typed it
+    made = build_task(document, allow_plugins=options.allow_plugins)
+    judge = build_judge(document, ("objective", 0), made, allow_plugins=trusted)
+    name, texts = _designs(file)
+    designs = [_parsed(made, text, f"{name}:{line}") for line, text in texts]
+    answer = call(judge, designs)
+    values = answer.columns.get(judge.name, next(iter(answer.columns.values())))
+    for design, value in zip(designs, values.tolist(), strict=True):
+        print(f"{value!r}\t{design.text}")
+    for row, reason in sorted(answer.errors.items()):
+        print(f"{name}:{texts[row][0]}: not measured: {reason}", file=sys.stderr)
+
+
+def _document(oracle: str, task: str | None) -> Document:
+    """Return a campaign whose task reads the designs."""
+    if task is not None and task.endswith(".toml"):
+        return config.load(task)
+    module = (WANTED | COSTS).get(oracle, "").partition(":")[0]
+    return shipped(task or _HOMES.get(module, "molecule"))
+
+
+_HOMES = {"oracles.energies": "fold", "oracles.fit": "equation"}  # whose designs these judge
+
+
+def _designs(file: str) -> tuple[str, list[tuple[int, str]]]:
+    """Return the source's name, and (line number, design) of every line that is not blank."""
+    if file == "-":
+        name, text = "stdin", sys.stdin.read()
+    else:
+        name = file
+        try:
+            text = Path(file).read_text(encoding="utf-8-sig")
+        except UnicodeDecodeError:
+            raise InputError(f"{file}: not UTF-8 text") from None
+    lines = [(n, line.strip()) for n, line in enumerate(text.splitlines(), 1)]
+    return name, [(n, line) for n, line in lines if line]
+
+
+def _parsed(task: Task, text: str, place: str) -> Any:
+    try:
+        return task.parse(text)
+    except InputError as problem:
+        raise InputError(f"{place}: {problem}") from None

@@ -1,0 +1,84 @@
+"""`designer list`: everything that can be named in a campaign file, with its settings."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from rich.console import Console
+
+from designer import plugins, signature
+from designer.errors import InputError, nearest
+
+INJECTED = {"data", "workers", "obs_size", "num_actions", "seed"}  # the program fills these in
+
+
+def listing(what: str) -> None:
+    """Print one group, or the groups there are."""
+    groups = _groups()
+    console = Console(soft_wrap=True, highlight=False)
+    if not what:
+        for name, entries in groups.items():
+            console.print(f"[bold]{name}[/bold]: {', '.join(entries)}")
+        console.print("\n`designer list NAME` shows the settings of one group.")
+        return
+    if what == "lattices":
+        _lattices(console)
+        return
+    if what not in groups:
+        raise InputError(f"nothing called {what!r} to list; {nearest(what, [*groups, 'lattices'])}")
+    for name, place in groups[what].items():
+        found = plugins.resolve(name, {name: place}, allow_plugins=True)
+        console.print(f"[bold]{name}[/bold]  {_summary(found)}")
+        for line in _settings(found):
+            console.print(f"    {line}", markup=False)
+
+
+def _groups() -> dict[str, Mapping[str, str]]:
+    from designer.learner import LEARNERS
+    from designer.transforms import TRANSFORMS
+
+    from designer.policy import POLICIES
+    from oracles import ORACLES, PENALTIES
+    from tasks import TASKS
+
+    return {
+        "tasks": TASKS,
+        "oracles": ORACLES,
+        "penalties": PENALTIES,
+        "transforms": TRANSFORMS,
+        "policies": POLICIES,
+        "learners": LEARNERS,
+        "tables": {
+            "campaign": "designer.settings:Settings",
+            "machine": "cli.build:Machine",
+            "scoring": "designer.objective:Objective",
+        },
+    }
+
+
+def _summary(found: Callable[..., Any]) -> str:
+    return (inspect.getdoc(found) or "").split("\n\n")[0].replace("\n", " ")
+
+
+def _settings(found: Callable[..., Any]) -> list[str]:
+    parameters = signature.parameters(found)
+    shown = {name: p for name, p in parameters.items() if name not in INJECTED}
+    hints = signature.hints(found, shown)
+    lines = []
+    for name, parameter in shown.items():
+        default = "required"
+        if parameter.default is not inspect.Parameter.empty:
+            default = f"= {parameter.default!r}"
+        lines.append(f"{name}: {signature.type_name(hints[name])} {default}")
+    return lines
+
+
+def _lattices(console: Console) -> None:
+    from tasks.folding.lattices import LATTICES
+
+    for name, lattice in LATTICES.items():
+        console.print(f"[bold]{name}[/bold]")
+        for letter, vector in zip(lattice.letters, lattice.vectors, strict=True):
+            console.print(f"    {letter} {vector}")

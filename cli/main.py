@@ -1,0 +1,284 @@
+"""The command line: `designer equation | fold | molecule | run | ...`.
+
+Every command is thin and imports what it needs when it runs, so that `--help` answers at once.
+Errors are handled in one place, `main`: one line on stderr and the exit code of the error.
+"""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from cli.options import LITTLE, Options, with_options
+
+app = typer.Typer(
+    help="Inverse design by policy gradients: equations, folds, molecules, and your own tasks.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    pretty_exceptions_show_locals=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+Campaign = Annotated[Path, typer.Argument(metavar="CAMPAIGN.toml", help="A campaign file.")]
+Directory = Annotated[Path, typer.Argument(metavar="DIR", help="The directory of a run.")]
+
+
+def _version(asked: bool) -> None:
+    if asked:
+        from designer import __version__
+
+        print(f"designer {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _root(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version.")
+    ] = False,
+) -> None:
+    """Inverse design by policy gradients: equations, folds, molecules, and your own tasks."""
+
+
+@app.command()
+@with_options
+def equation(
+    data: Annotated[Path, typer.Argument(metavar="DATA.csv", help="A table with a header line.")],
+    options: Options,
+    target: Annotated[
+        str | None, typer.Option(help="Column to explain. Without it, the last one.")
+    ] = None,
+) -> None:
+    """Discover an equation in a CSV."""
+    from cli.presets import equation
+    from cli.session import start
+
+    start(equation(data, target), options)
+
+
+@app.command()
+@with_options
+def fold(
+    sequence: Annotated[str, typer.Argument(metavar="SEQUENCE", help="Letters H and P.")],
+    options: Options,
+    lattice: Annotated[str, typer.Option(help="square, triangular, cubic or fcc.")] = "square",
+    energy: Annotated[str, typer.Option(help="The contact energy: see `list oracles`.")] = "hp",
+) -> None:
+    """Fold a chain to its lowest contact energy on a lattice."""
+    from cli.presets import fold
+    from cli.session import start
+
+    start(fold(sequence, lattice, energy), options)
+
+
+@app.command()
+@with_options
+def molecule(
+    options: Options,
+    objective: Annotated[
+        str, typer.Argument(metavar="[OBJECTIVE]", help="An oracle's name, or FILE.py:FUNCTION.")
+    ] = "qed",
+) -> None:
+    """Design molecules for an objective."""
+    from cli.presets import molecule
+    from cli.session import start
+
+    document, trusted = molecule(objective)
+    start(document, options.trusting() if trusted else options)
+
+
+@app.command()
+@with_options
+def run(campaign: Campaign, options: Options) -> None:
+    """Run any campaign file."""
+    from cli.session import start
+    from designer import config
+
+    start(config.load(campaign), options)
+
+
+@app.command()
+@with_options
+def resume(directory: Directory, options: Options) -> None:
+    """Continue an interrupted run, or one whose limit is raised (--time, --budget)."""
+    from cli.session import resume
+
+    resume(directory, options)
+
+
+@app.command()
+@with_options(only=(*LITTLE, "seed", "device", "out", "workers", "assignments"))
+def ask(
+    directory: Annotated[
+        Path, typer.Argument(metavar="DIR|CAMPAIGN.toml", help="A run, or a campaign to begin.")
+    ],
+    options: Options,
+    count: Annotated[int, typer.Argument(metavar="N", help="Designs wanted.", min=1)] = 8,
+) -> None:
+    """Print designs for people or a laboratory to measure, as CSV."""
+    from cli.bench_side import ask
+
+    ask(directory, count, options)
+
+
+@app.command()
+@with_options(only=(*LITTLE, "top"))
+def tell(
+    directory: Directory,
+    results: Annotated[
+        Path, typer.Argument(metavar="RESULTS.csv", help="What `ask` printed, filled in.")
+    ],
+    options: Options,
+) -> None:
+    """Learn from measurements of the designs that `ask` printed."""
+    from cli.bench_side import tell
+
+    tell(directory, results, options)
+
+
+@app.command()
+@with_options(only=(*LITTLE, "top"))
+def report(directory: Directory, options: Options) -> None:
+    """Print what a run found so far and write its exports again."""
+    from cli.session import report_on
+
+    report_on(directory, options)
+
+
+@app.command()
+@with_options(only=LITTLE)
+def validate(campaign: Campaign, options: Options) -> None:
+    """Check a campaign file, its data and its oracles without running it."""
+    from cli.inspecting import validate
+
+    validate(campaign, options)
+
+
+@app.command()
+@with_options(only=LITTLE)
+def score(
+    oracle: Annotated[str, typer.Argument(metavar="ORACLE", help="A name, or FILE.py:FUNCTION.")],
+    options: Options,
+    file: Annotated[
+        str, typer.Argument(metavar="[FILE|-]", help="Designs, one a line. Without it, stdin.")
+    ] = "-",
+    task: Annotated[
+        str | None, typer.Option(help="The designs' task, where it is not plain.")
+    ] = None,
+) -> None:
+    """Judge given designs: a line each, the value, a tab, the design."""
+    from cli.inspecting import score
+
+    score(oracle, file, task, options)
+
+
+@app.command("list")
+def list_(
+    what: Annotated[
+        str, typer.Argument(metavar="[WHAT]", help="tasks, oracles, penalties, policies, ...")
+    ] = "",
+) -> None:
+    """List what can be named in a campaign file, with its settings."""
+    from cli.listing import listing
+
+    listing(what)
+
+
+@app.command()
+def init(
+    kind: Annotated[str, typer.Argument(metavar="KIND", help="equation, fold or molecule.")],
+    out: Annotated[Path | None, typer.Option(help="File to write. Without it, KIND.toml.")] = None,
+) -> None:
+    """Write a commented campaign file to start from."""
+    from cli.presets import init
+
+    init(kind, out)
+
+
+@app.command()
+@with_options(only=("as_json", "debug", "device", "seed"))
+def bench(
+    name: Annotated[str, typer.Argument(metavar="NAME", help="pipeline")],
+    options: Options,
+) -> None:
+    """Measure: `pipeline` times each stage of the loop on the three tasks."""
+    from cli.bench import bench
+
+    bench(name, options)
+
+
+@app.command()
+def doctor() -> None:
+    """Say what this installation consists of and whether it works."""
+    from cli.doctor import doctor
+
+    doctor()
+
+
+def main(arguments: list[str] | None = None) -> None:
+    """Run the command line and exit with its code."""
+    sys.exit(invoke(sys.argv[1:] if arguments is None else arguments))
+
+
+def invoke(arguments: list[str]) -> int:
+    """Run one command and return its exit code; what went wrong is one line on stderr."""
+    debug = "--debug" in arguments
+    try:
+        code = typer.main.get_command(app).main(arguments, "designer", standalone_mode=False)
+        sys.stdout.flush()
+        return code if isinstance(code, int) else 0
+    except BrokenPipeError:
+        return _reader_gone()
+    except (KeyboardInterrupt, Exception) as problem:
+        if debug:
+            import traceback
+
+            traceback.print_exc()
+        return _explain(problem, arguments)
+
+
+def _explain(problem: BaseException, arguments: list[str]) -> int:
+    from designer.errors import DesignerError, Interrupted
+
+    if isinstance(problem, DesignerError):
+        return _say(str(problem), problem.exit_code)
+    if isinstance(problem, KeyboardInterrupt) or type(problem).__name__ == "Abort":
+        return _say("interrupted", Interrupted.exit_code)
+    if hasattr(problem, "format_message"):  # what Typer raises for a wrong command line
+        return _usage(problem, arguments)
+    if isinstance(problem, OSError) and problem.filename is not None:
+        return _say(f"{problem.filename}: {problem.strerror}", 3)
+    where = "run again with --debug for the traceback, and please report it"
+    return _say(f"a bug: {type(problem).__name__}: {problem} ({where})", 1)
+
+
+def _usage(problem: Any, arguments: list[str]) -> int:
+    context = getattr(problem, "ctx", None)
+    if type(problem).__name__ == "NoArgsIsHelpError":
+        print(context.get_help())
+        return 2
+    text = " ".join(problem.format_message().split()).rstrip(".")
+    path = context.command_path if context is not None else "designer"
+    return _say(f"{text}; see `{path} --help`", 2)
+
+
+def _say(text: str, code: int) -> int:
+    line = " ".join(text.split("\n"))
+    print(f"designer: {line}", file=sys.stderr)
+    return code
+
+
+def _reader_gone() -> int:
+    """Nobody reads stdout any more (`designer ... | head`): end quietly."""
+    import os
+
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    return 0
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,110 @@
+"""What a run found, on stdout and in files."""
+
+from __future__ import annotations
+
+import csv
+import io
+import math
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import Any
+
+from designer.campaign import Result
+from designer.memory import Found
+from designer.protocols import Task
+from designer.rundir import RunDirectory
+
+
+def as_object(task: Task, result: Result, run: Path) -> dict[str, Any]:
+    """Return the one object that `--json` prints."""
+    return {
+        "run": str(run),
+        "task": task.name,
+        "evaluations": result.evaluations,
+        "seconds": round(result.seconds, 3),
+        "stopped": result.stopped,
+        "symbols": dict(task.symbols),
+        "best": [_entry(found) for found in result.best],
+        "front": [_entry(found) for found in result.front],
+    }
+
+
+def as_text(task: Task, result: Result, run: Path, top: int) -> str:
+    """Return the lines a person reads: the best designs, the first one drawn, where it all is."""
+    lines = []
+    if result.best:
+        lines += ["", task.show(task.parse(result.best[0].design)), ""]
+        lines += table(result.best[:top])
+    else:
+        lines += ["nothing was found: no valid design was measured"]
+    symbols = [f"{stand_in} = {column}" for stand_in, column in task.symbols.items()]
+    if symbols:
+        lines += ["", "where " + ", ".join(symbols)]
+    lines += ["", f"{_why(result)}; {result.evaluations:,} evaluations in {result.seconds:.1f} s"]
+    lines += [f"everything is in {run}"]
+    return "\n".join(lines)
+
+
+def table(found: Sequence[Found]) -> list[str]:
+    """Return aligned lines: reward, raw scores, size, design."""
+    names = list(found[0].scores)
+    rows = [["reward", *names, "size", "design"]]
+    for one in found:
+        scores = [f"{one.scores.get(name, math.nan):.4g}" for name in names]
+        rows.append([f"{one.reward:.5g}", *scores, str(one.complexity), one.design])
+    widths = [max(len(row[i]) for row in rows) for i in range(len(rows[0]) - 1)]
+    return [
+        "  ".join([*(cell.rjust(width) for cell, width in zip(row, widths, strict=False)), row[-1]])
+        for row in rows
+    ]
+
+
+def write_files(task: Task, result: Result, run: RunDirectory, top: int) -> None:
+    """Write `best.csv`, `front.csv` and, where the designs can be drawn, `best.svg`."""
+    run.write("best.csv", _csv(result.best))
+    run.write("front.csv", _csv(result.front))
+    shown = [task.parse(found.design) for found in result.best[:top]]
+    if shown:
+        run.write("best.svg", task.draw(shown))
+
+
+def _why(result: Result) -> str:
+    reasons = {
+        "optimal": "proved optimal",
+        "target": "the target was reached",
+        "budget": "the budget is spent",
+        "time": "the time is over",
+        "steps": "all steps are done",
+        "exhausted": "nothing new was found for a while",
+        "failed": "the oracle failed too often",
+        "interrupted": "interrupted",
+    }
+    return reasons.get(result.stopped, result.stopped)
+
+
+def _entry(found: Found) -> dict[str, Any]:
+    return {
+        "design": found.design,
+        "reward": number(found.reward),
+        "scores": {name: number(value) for name, value in found.scores.items()},
+        "complexity": found.complexity,
+        "step": found.step,
+    }
+
+
+def number(value: float) -> float | None:
+    """Return the value as JSON can hold it: None where it is not finite."""
+    return value if math.isfinite(value) else None
+
+
+def _csv(found: Iterable[Found]) -> str:
+    found = list(found)
+    names = list(dict.fromkeys(name for one in found for name in one.scores))
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(["design", "reward", *names, "complexity", "step", "evaluation"])
+    for one in found:
+        scores = [repr(one.scores.get(name, math.nan)) for name in names]
+        place = [one.complexity, one.step, one.evaluation]
+        writer.writerow([one.design, repr(one.reward), *scores, *place])
+    return text.getvalue()

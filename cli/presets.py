@@ -1,0 +1,65 @@
+"""The shipped campaign files: what `equation`, `fold` and `molecule` run, and `init` writes.
+
+The commands change a few values of these files and go the same way as `designer run`.
+"""
+
+from __future__ import annotations
+
+from importlib.resources import files
+from pathlib import Path
+
+from designer import config
+from designer.config import Document
+from designer.errors import InputError, nearest
+from designer.plugins import is_file
+
+KINDS = ("equation", "fold", "molecule")
+
+
+def shipped(kind: str) -> Document:
+    """Return a shipped campaign file as a document; its data files are found where it lies."""
+    folder = Path(str(files("data"))) / "campaigns"
+    return config.load(folder / f"{kind}.toml")
+
+
+def equation(data: Path, target: str | None) -> Document:
+    """Return the campaign that explains a column of a CSV."""
+    document = shipped("equation")
+    named = str(data.absolute()) if data.exists() or data.suffix else str(data)
+    document.override(("task", "data"), named, "DATA")
+    if target is not None:
+        document.override(("task", "target"), target, "--target")
+    else:
+        document.table(("task",)).pop("target", None)
+    return document
+
+
+def fold(sequence: str, lattice: str, energy: str) -> Document:
+    """Return the campaign that folds a chain."""
+    document = shipped("fold")
+    document.override(("task", "sequence"), sequence, "SEQUENCE")
+    document.override(("task", "lattice"), lattice, "--lattice")
+    return document
+
+
+def molecule(objective: str) -> tuple[Document, bool]:
+    """Return the campaign for an objective, and whether a person named code with it."""
+    document = shipped("molecule")
+    kind = objective
+    if is_file(objective):
+        file, name = objective.rsplit(":", 1)
+        kind = f"{Path(file).expanduser().absolute()}:{name}"
+    document.override(("objective",), [{"kind": kind}], "OBJECTIVE")
+    return document, ":" in objective
+
+
+def init(kind: str, out: Path | None) -> None:
+    """Write a shipped campaign file to start from."""
+    if kind not in KINDS:
+        raise InputError(f"no campaign {kind!r} to start from; {nearest(kind, KINDS)}")
+    target = out or Path(f"{kind}.toml")
+    if target.exists():
+        raise InputError(f"{target}: is there already; name another with --out")
+    folder = Path(str(files("data"))) / "campaigns"
+    target.write_bytes((folder / f"{kind}.toml").read_bytes())
+    print(f"wrote {target}; run it with: designer run {target}")

@@ -1,0 +1,120 @@
+"""One campaign from its document to its results: every command that searches goes this way."""
+
+from __future__ import annotations
+
+import json
+import secrets
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from cli import output
+from cli.build import Parts, build
+from cli.options import Options
+from cli.progress import watch
+from cli.signals import stopping
+from designer import config, toml
+from designer.campaign import Campaign, Result
+from designer.config import Document
+from designer.errors import DesignerError, Interrupted, OracleError
+from designer.rundir import RunDirectory
+
+
+def apply(document: Document, options: Options) -> None:
+    """Write what the command line said over what the document says."""
+    given: dict[str, tuple[str, str, Any]] = {
+        "--seed": ("campaign", "seed", options.seed),
+        "--budget": ("campaign", "budget", options.budget),
+        "--time": ("campaign", "time", options.time),
+        "--device": ("machine", "device", options.device),
+        "--workers": ("machine", "workers", options.workers),
+    }
+    for place, (table, key, value) in given.items():
+        if value is not None:
+            document.override((table, key), value, place)
+    for text in options.assignments or []:
+        path, value = config.assignment(text)
+        document.override(path, value, f"--set {text}")
+
+
+def start(document: Document, options: Options) -> None:
+    """Run a new campaign and print what it found."""
+    apply(document, options)
+    parts = build(document, allow_plugins=options.allow_plugins)
+    with create(document, parts, options) as run:
+        search(parts.campaign(run.store), run, options)
+
+
+def resume(path: Path, options: Options) -> None:
+    """Continue the campaign of a run directory; limits may be raised."""
+    with RunDirectory.reopen(path) as run:
+        campaign = reopened(run, options)
+        search(campaign, run, options)
+
+
+def report_on(path: Path, options: Options) -> None:
+    """Print what a run found so far, and write its exports again."""
+    with RunDirectory.reopen(path) as run:
+        campaign = reopened(run, options)
+        reason = campaign.finished() or "interrupted"
+        report(campaign, run, campaign.result(reason), options)
+
+
+def create(document: Document, parts: Parts, options: Options) -> RunDirectory:
+    """Return a new run directory that holds the resolved campaign file."""
+    document.override(("machine", "device"), str(parts.device), "resolved")
+    path = options.out or _fresh_path(parts.task.name)
+    for oracle in [*parts.objective.oracles, *parts.objective.penalty_oracles]:
+        for file in getattr(oracle, "files", ()):
+            document.files.setdefault(f"{oracle.name} file {file}", file)
+    facts = {"seed": parts.settings.seed, "device": str(parts.device), "task": parts.task.name}
+    text = toml.dump(document.data)
+    return RunDirectory.create(path, text, document.files, **facts)
+
+
+def reopened(run: RunDirectory, options: Options) -> Campaign:
+    """Return the campaign of a run directory, at its last checkpoint."""
+    document = config.load(run.path / "campaign.toml")
+    apply(document, options)
+
+    campaign = build(document, allow_plugins=options.allow_plugins).campaign(run.store)
+    state = run.load()
+    if state is not None:
+        campaign.restore(state)
+    else:
+        campaign.meter.adopt()
+    return campaign
+
+
+def search(campaign: Campaign, run: RunDirectory, options: Options) -> None:
+    """Search until something says stop; print, and raise what decides the exit code."""
+
+    def save() -> None:
+        run.save(campaign.state())
+
+    failure: DesignerError | None = None
+    with stopping() as stop, watch(campaign.settings, quiet=options.quiet) as watcher:
+        try:
+            result = campaign.run(on_step=watcher, stop=stop, save=save)
+        except OracleError as problem:
+            result, failure = campaign.result("failed"), problem
+    report(campaign, run, result, options)
+    if failure is not None:
+        raise failure
+    if result.stopped == "interrupted":
+        raise Interrupted(f"interrupted; `designer resume {run.path}` continues")
+
+
+def report(campaign: Campaign, run: RunDirectory, result: Result, options: Options) -> None:
+    """Write the run's exports and print its results."""
+    task = campaign.task
+    output.write_files(task, result, run, options.top)
+    if options.as_json:
+        print(json.dumps(output.as_object(task, result, run.path), allow_nan=False))
+    else:
+        print(output.as_text(task, result, run.path, options.top))
+
+
+def _fresh_path(task: str) -> Path:
+    moment = datetime.now(UTC).strftime("%Y%m%d-%H%M%S")
+    return Path("runs") / f"{task}-{moment}-{secrets.token_hex(2)}"
