@@ -27,7 +27,7 @@ from oracles.rows import each, molecules
 
 UNKNOWN = -4.0  # the score of a fragment that the table lacks
 # One list of the table in pickle's text protocol: a score, then the fragments that have it.
-_LIST = re.compile(rb"\(lp\d+\nF(-?[\d.]+)\n((?:aI\d+\n)+)aa")
+_LIST = re.compile(rb"\(lp\d+\nF(-?[\d.]+)\n((?:a(?:I\d{1,18}|L\d{1,18}L)\n)+)aa")
 
 
 @dataclass(frozen=True)
@@ -109,7 +109,7 @@ def read_table(text: bytes, source: str) -> tuple[NDArray[np.int64], Floats]:
     ids, scores = [], []
     place = len(b"(lp0\n")
     while (found := _LIST.match(text, place)) is not None:
-        fragments = np.fromstring(found[2].replace(b"aI", b" "), dtype=np.int64, sep=" ")
+        fragments = np.fromstring(found[2].translate(None, b"aIL"), dtype=np.int64, sep=" ")
         ids.append(fragments)
         scores.append(np.full(len(fragments), float(found[1])))
         place = found.end()
