@@ -126,6 +126,11 @@ def test_bad_target_is_refused_with_a_reason(target: str, expected: str) -> None
         Similarity(target)
 
 
+def test_dear_fingerprints_are_journalled() -> None:
+    dear = {name for name in FINGERPRINTS if not Similarity("CCO", name).cheap}
+    assert dear == {"phco", "path", "path_bits"}
+
+
 def test_other_bad_settings() -> None:
     with pytest.raises(InputError, match="did you mean 'ecfp4'"):
         Similarity("CCO", "ecpf4")
