@@ -17,6 +17,8 @@ ORACLES: dict[str, str] = {
     "sa": "oracles.sa:SyntheticAccessibility",
     "similarity": "oracles.similarity:Similarity",
     "substructure": "oracles.similarity:Substructure",
+    # folds
+    "energy": "oracles.energies:Energy",
     # the user's own: a model, and (by consent) a function or a program
     "surrogate": "oracles.surrogate:surrogate",
     "custom_surrogate": "oracles.surrogate:custom_surrogate",
@@ -25,6 +27,7 @@ ORACLES: dict[str, str] = {
 }
 
 PENALTIES: dict[str, str] = {
+    "radius_of_gyration": "oracles.energies:RadiusOfGyration",
     "complexity": "oracles.penalties:Complexity",
     "token_length": "oracles.penalties:TokenLength",
     "heavy_atoms": "oracles.penalties:HeavyAtoms",

@@ -1,0 +1,159 @@
+"""Folds as one SVG document: 2D folds from above, 3D folds as three views side by side.
+
+Hydrophobic residues are filled, polar ones open; broken lines are contacts that attract; the
+first residue is ringed. A protein shows its letters.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from xml.sax.saxutils import escape
+
+import numpy as np
+from numpy.typing import NDArray
+
+from designer.protocols import Floats
+from tasks.folding.design import Fold
+from tasks.folding.energy import Matrix, matrix_named
+from tasks.folding.lattices import Ints, lattice_named
+from tasks.folding.sequence import hp_string
+from tasks.folding.view import caption
+
+_PANEL, _MARGIN, _TITLE, _UNIT = 300.0, 26.0, 44.0, 46.0  # pixels; _UNIT = the longest a bond gets
+_COLUMNS = 3
+_FILLED, _OPEN, _EDGE, _CHAIN, _CONTACT = "#1f6f78", "#f7f3e9", "#3b4a54", "#5c6b75", "#e07a3f"
+_TURNS = (20.0, 80.0, 140.0)  # degrees about the vertical for the three views
+_TILT = 24.0  # degrees from which 3D folds are seen from above
+_PAPER = np.array([255, 255, 255])
+
+
+@dataclass(frozen=True)
+class _Scene:
+    """A fold projected: where its residues are on paper, and how near to the eye."""
+
+    spots: Floats  # [L, 2] in bond lengths, y downwards
+    depth: Floats  # [L] 0 (far) to 1 (near); all 1 in 2D
+    contacts: Ints  # [K, 2] pairs of residues that attract
+    fold: Fold
+
+
+def draw(folds: Sequence[Fold], matrix: str = "hp") -> str:
+    """Return an SVG document with a panel for each fold."""
+    known = matrix_named(matrix)
+    panels = [_panel(fold, known) for fold in folds]
+    width = max((p[0] for p in panels), default=_PANEL)
+    height = max((p[1] for p in panels), default=_TITLE)
+    columns = max(1, min(_COLUMNS if width <= _PANEL else 1, len(panels)))
+    rows = -(-len(panels) // columns)
+    body = []
+    for i, (_, _, shapes) in enumerate(panels):
+        x, y = (i % columns) * width, (i // columns) * height
+        body.append(f'<g transform="translate({x:g} {y:g})">{shapes}</g>')
+    size = f'width="{columns * width:g}" height="{max(1, rows) * height:g}"'
+    box = f'viewBox="0 0 {columns * width:g} {max(1, rows) * height:g}"'
+    font = 'font-family="Helvetica, Arial, sans-serif"'
+    paper = '<rect width="100%" height="100%" fill="#ffffff"/>'
+    head = f'<svg xmlns="http://www.w3.org/2000/svg" {size} {box} {font}>'
+    return "\n".join([head, paper, *body, "</svg>"]) + "\n"
+
+
+def _panel(fold: Fold, matrix: Matrix) -> tuple[float, float, str]:
+    """Return width, height and the shapes of one fold with its title."""
+    points = lattice_named(fold.lattice).cartesian(fold.coordinates)
+    contacts = _contacts(fold, matrix)
+    flat = lattice_named(fold.lattice).dimensions == 2
+    if flat:
+        scenes = [_Scene(points[:, :2] * (1, -1), np.ones(len(points)), contacts, fold)]
+    else:
+        scenes = [_turned(points, angle, contacts, fold) for angle in _TURNS]
+    spans = [np.ptp(scene.spots, axis=0) for scene in scenes]
+    room = _PANEL - 2 * _MARGIN
+    unit = min(_UNIT, room / max(float(np.max(spans)), 1.0))
+    height = _TITLE + 2 * _MARGIN + unit * max(float(span[1]) for span in spans)
+    views = []
+    for i, scene in enumerate(scenes):
+        middle = (scene.spots.max(axis=0) + scene.spots.min(axis=0)) / 2
+        shift = (_PANEL * (i + 0.5), _TITLE + (height - _TITLE) / 2)
+        views.append(_shapes(scene, (scene.spots - middle) * unit + shift, unit))
+    title = _title(caption(fold, matrix), _PANEL * len(scenes) / 2)
+    return _PANEL * len(scenes), height, title + "".join(views)
+
+
+def _title(lines: tuple[str, str], middle: float) -> str:
+    sign = lines[0].replace(" -", " \N{MINUS SIGN}")
+    return (
+        f'<text x="{middle:g}" y="24" font-size="15" font-weight="bold" fill="{_EDGE}" '
+        f'text-anchor="middle">{escape(sign)}</text>'
+        f'<text x="{middle:g}" y="40" font-size="11" fill="{_CHAIN}" text-anchor="middle">'
+        f"{escape(lines[1])}</text>"
+    )
+
+
+def _contacts(fold: Fold, matrix: Matrix) -> Ints:
+    """Return the pairs [K, 2] of residues in contact that attract."""
+    return np.argwhere(np.triu(fold.touching & (matrix.pairs(fold.sequence) < 0)))
+
+
+def _turned(points: Floats, angle: float, contacts: Ints, fold: Fold) -> _Scene:
+    """Return the fold as seen from the side, turned about the vertical and tilted."""
+    turn, tilt = np.radians(angle), np.radians(_TILT)
+    x = points[:, 0] * np.cos(turn) - points[:, 1] * np.sin(turn)
+    away = points[:, 0] * np.sin(turn) + points[:, 1] * np.cos(turn)
+    down = -points[:, 2] * np.cos(tilt) + away * -np.sin(tilt)
+    near = points[:, 2] * np.sin(tilt) - away * np.cos(tilt)
+    span = float(np.ptp(near)) or 1.0
+    return _Scene(np.stack([x, down], axis=1), (near - near.min()) / span, contacts, fold)
+
+
+def _shapes(scene: _Scene, at: Floats, unit: float) -> str:
+    """Return bonds, contacts and residues, the farthest first; `at` [L, 2] in pixels."""
+    drawn: list[tuple[float, str]] = []
+    depth = scene.depth
+    for i, j in scene.contacts.tolist():
+        near = (depth[i] + depth[j]) / 2 - 0.02
+        style = f'stroke-width="{unit / 15:.2f}" stroke-dasharray="{unit / 12:.2f} {unit / 9:.2f}"'
+        drawn.append((near, _line(at[i], at[j], _faded(_CONTACT, near), style)))
+    for i in range(len(at) - 1):
+        near = (depth[i] + depth[i + 1]) / 2 - 0.01
+        style = f'stroke-width="{unit / 8:.2f}"'
+        drawn.append((near, _line(at[i], at[i + 1], _faded(_CHAIN, near), style)))
+    for i, spot in enumerate(at):
+        drawn.append((float(depth[i]), _residue(scene, i, spot, unit)))
+    drawn.sort(key=lambda pair: pair[0])  # stable: contacts, bonds, residues
+    return "".join(shape for _, shape in drawn)
+
+
+def _residue(scene: _Scene, i: int, spot: Floats, unit: float) -> str:
+    sequence, near = scene.fold.sequence, float(scene.depth[i])
+    sticky = hp_string(sequence)[i] == "H"
+    radius = unit * (0.27 if (scene.depth == 1).all() else 0.2 + 0.08 * near)
+    place = f'cx="{spot[0]:.1f}" cy="{spot[1]:.1f}"'
+    fill, edge = _faded(_FILLED if sticky else _OPEN, near), _faded(_EDGE, near)
+    shape = (
+        f'<circle {place} r="{radius:.1f}" fill="{fill}" stroke="{edge}" '
+        f'stroke-width="{unit / 22:.2f}"/>'
+    )
+    if i == 0:
+        ring = f'fill="none" stroke="{_faded(_CONTACT, near)}" stroke-width="{unit / 16:.2f}"'
+        shape += f'<circle {place} r="{radius * 1.38:.1f}" {ring}/>'
+    if not set(sequence) <= set("HP"):
+        ink = _OPEN if sticky else _EDGE
+        shape += (
+            f'<text x="{spot[0]:.1f}" y="{spot[1] + 0.36 * radius * 1.15:.1f}" fill="{ink}" '
+            f'font-size="{radius * 1.15:.1f}" text-anchor="middle">{escape(sequence[i])}</text>'
+        )
+    return shape
+
+
+def _line(start: Floats, end: Floats, colour: str, style: str) -> str:
+    ends = f'x1="{start[0]:.1f}" y1="{start[1]:.1f}" x2="{end[0]:.1f}" y2="{end[1]:.1f}"'
+    return f'<line {ends} stroke="{colour}" stroke-linecap="round" {style}/>'
+
+
+def _faded(colour: str, near: float) -> str:
+    """Return the colour as it looks at a distance: near 1 is itself, near 0 half paper."""
+    own = np.array([int(colour[k : k + 2], 16) for k in (1, 3, 5)])
+    share = 0.45 + 0.55 * min(1.0, max(0.0, near))
+    mixed: NDArray[np.int64] = np.rint(own * share + _PAPER * (1 - share)).astype(np.int64)
+    return "#" + "".join(f"{value:02x}" for value in mixed.tolist())

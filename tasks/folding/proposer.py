@@ -1,0 +1,62 @@
+"""Search in the loop: short walks by pull moves, started from the best folds known."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from tasks.folding.design import Fold, canonical, numbers, spelled
+from tasks.folding.energy import contact_energies, coordinates, matrix_named
+from tasks.folding.lattices import lattice_named
+from tasks.folding.pull import Walkers
+
+
+@dataclass(frozen=True)
+class PullMoves:
+    """Proposes folds that Metropolis walks by pull moves reach from the parents.
+
+    Each child walks `steps` steps; the children's temperatures, in units of the chain's strongest
+    attraction, lie between `coldest` and `hottest`. A child is the best fold it met, or the last
+    where it met none better than its parent. `spend`, where given, is told how many energies were
+    computed, so that a budget can count them.
+    """
+
+    matrix: str = "hp"
+    steps: int = 200
+    coldest: float = 0.3
+    hottest: float = 0.5
+    spend: Callable[[int], object] | None = None
+
+    def __call__(
+        self, parents: Sequence[Fold], count: int, rng: np.random.Generator, /
+    ) -> list[Fold]:
+        """Return at most `count` distinct folds that are not among the parents."""
+        if not parents or count < 1:
+            return []
+        sequence, name = parents[0].sequence, parents[0].lattice
+        walkers = self._walkers(parents, count, rng)
+        computed = walkers.walk(self.steps, rng)
+        if self.spend is not None:
+            self.spend(computed)
+        found: dict[str, Fold] = {parent.key: parent for parent in parents}
+        children = []
+        for letters in spelled(walkers.letters(), walkers.lattice):
+            fold = Fold(sequence, name, canonical(letters, name))
+            if fold.key not in found:
+                found[fold.key] = fold
+                children.append(fold)
+        return children
+
+    def _walkers(self, parents: Sequence[Fold], count: int, rng: np.random.Generator) -> Walkers:
+        """Return `count` walkers on the parents, the first (best) of them more often."""
+        lattice = lattice_named(parents[0].lattice)
+        pairs = matrix_named(self.matrix).pairs(parents[0].sequence)
+        chosen = (len(parents) * rng.random(count) ** 2).astype(np.int64)
+        points = coordinates(np.array([numbers(p.letters, lattice) for p in parents]), lattice)
+        energy = contact_energies(points, lattice, pairs)
+        unit = -float(pairs.min()) or 1.0
+        ladder = np.linspace(self.coldest, self.hottest, count) * abs(unit)
+        cells = lattice.pack(points)
+        return Walkers(lattice, pairs, cells[chosen], energy[chosen], ladder)

@@ -1,0 +1,72 @@
+"""The folding task: one sequence on one lattice, tied together."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import partial
+
+from designer.protocols import Task
+from tasks.folding.bounds import bound
+from tasks.folding.design import Fold, parse_fold
+from tasks.folding.drawing import draw
+from tasks.folding.energy import matrix_named
+from tasks.folding.environment import Chain
+from tasks.folding.lattices import lattice_named
+from tasks.folding.proposer import PullMoves
+from tasks.folding.sequence import parse_sequence
+from tasks.folding.view import show
+
+_BLOCK = 4  # residues; `contact_class` looks at contacts between blocks of this length
+
+
+def task(
+    sequence: str,
+    lattice: str = "square",
+    matrix: str = "hp",
+    symmetric: bool = True,
+    lookahead: bool = True,
+    window: int = 8,
+    search_steps: int = 200,
+) -> Task:
+    """Return the task of folding a sequence.
+
+    `sequence` is an HP string, a protein in the 20-letter code, or letters of the matrix's own
+    alphabet; `lattice` square, triangular, cubic or fcc; `matrix` the contact energy that guides
+    growth and search: hp, mj, mj-reduced, or a file. `symmetric` lets each fold be grown in one
+    of its symmetric forms only, `lookahead` keeps the walker out of points without an exit,
+    `window` is how many residues it sees ahead, `search_steps` how long the proposer's walks by
+    pull moves are. Raises InputError for a bad sequence, lattice or matrix.
+    """
+    place, energies = lattice_named(lattice), matrix_named(matrix)
+    chain = parse_sequence(sequence, energies.alphabet)
+    least = bound(chain, lattice, energies)
+    return Task(
+        name="folding",
+        environment=Chain(chain, lattice, matrix, symmetric, lookahead, window),
+        parse=partial(parse_fold, sequence=chain, lattice=lattice),
+        show=partial(show, matrix=matrix),
+        draw=partial(draw, matrix=matrix),
+        proposer=PullMoves(matrix, search_steps),
+        bucket=contact_class,
+        optimal=Proof(least),
+        examples=[Fold(chain, lattice, place.letters[0] * (len(chain) - 1))],
+        context={"sequence": chain, "lattice": lattice, "matrix": matrix, "bound": least},
+    )
+
+
+@dataclass(frozen=True)
+class Proof:
+    """Tells from raw scores whether a fold is proven optimal: its energy meets the bound."""
+
+    bound: float
+
+    def __call__(self, scores: Mapping[str, float], /) -> bool:
+        """Return True where there is an energy and it is the lowest that any fold can have."""
+        return self.bound < 0 and scores.get("energy", 0.0) <= self.bound + 1e-9
+
+
+def contact_class(fold: Fold) -> str:
+    """Return the fold's coarse class: which blocks of the chain touch which others."""
+    blocks = {(i // _BLOCK, j // _BLOCK) for i, j in fold.contacts.tolist()}
+    return " ".join(f"{a}-{b}" for a, b in sorted(blocks))
