@@ -91,7 +91,8 @@ def build(document: Document, *, allow_plugins: bool = False) -> Parts:
     torch.set_num_threads(machine.threads)
     use = _Plugins(document, allow_plugins)
     task = build_task(document, allow_plugins=allow_plugins)
-    objective = build_objective(document, task, machine, allow_plugins=allow_plugins)
+    shared = {**task.context, "workers": machine.workers, "device": str(device)}
+    objective = build_objective(document, shared, allow_plugins=allow_plugins)
     policy = _policy(document, use, task, settings.seed).to(device)
     learner = _learner(document, policy)
     return Parts(task, policy, learner, objective, settings, machine, device)
@@ -105,11 +106,13 @@ def build_task(document: Document, *, allow_plugins: bool = False) -> Task:
 
 
 def build_objective(
-    document: Document, task: Task, machine: Machine, *, allow_plugins: bool = False
+    document: Document, shared: Mapping[str, Any], *, allow_plugins: bool = False
 ) -> Objective:
-    """Return the document's terms and penalties, put together as `[scoring]` says."""
+    """Return the document's terms and penalties, put together as `[scoring]` says.
+
+    `shared` is what oracles may ask for by parameter name.
+    """
     use = _Plugins(document, allow_plugins)
-    shared = {**task.context, "workers": machine.workers}
     entries = document.table(("objective",), [])
     if not isinstance(entries, list) or not entries:
         raise document.error(("objective",), "the campaign needs at least one [[objective]] table")
@@ -191,7 +194,9 @@ class _Plugins:
         with self.document.blamed((*path, "kind")):
             make = resolve_oracle(kind, allow_plugins=self.allowed, base=base, registry=registry)
         self._anchor(path, kind)
-        oracle = self.document.build(path, make, shared, leave=leave)
+        table = self.document.table(path)  # what the table says wins over what the task offers
+        injected = {name: value for name, value in shared.items() if name not in table}
+        oracle = self.document.build(path, make, injected, leave=leave)
         if shared["workers"] > 1 and not oracle.cheap and not isinstance(oracle, Laboratory):
             return Parallel(oracle, shared["workers"])
         return oracle

@@ -257,7 +257,7 @@ def _explain(problem: BaseException, arguments: list[str]) -> int:
 
 
 def _usage(problem: Any, arguments: list[str]) -> int:
-    context = getattr(problem, "ctx", None)
+    context: Any = getattr(problem, "ctx", None)
     if type(problem).__name__ == "NoArgsIsHelpError":
         print(context.get_help())
         return 2

@@ -101,14 +101,14 @@ class Campaign:
         if self.steps == 0:
             self.meter.preflight(self.task.examples[:2])
         before, started = self.seconds, time.monotonic()
-        reason = self._finished()
+        reason = self.finished()
         while reason is None:
             batch = self.ask()
             metrics = self.tell(batch, self.judge(batch))
             self.seconds = before + time.monotonic() - started
             metrics["seconds"] = self.seconds
             on_step(metrics)
-            reason = self._finished() or stop()
+            reason = self.finished() or stop()
             if reason is None and self.steps % self.settings.checkpoint_every == 0:
                 save()
         save()
@@ -304,7 +304,8 @@ class Campaign:
             "length": float(active.sum() / rows),
         } | {name: float(value) for name, value in learned.items()}
 
-    def _finished(self) -> str | None:
+    def finished(self) -> str | None:
+        """Return which limit is met, None while the search may go on."""
         settings, best = self.settings, self.archive.best
         if best and self.task.optimal is not None and self.task.optimal(best[0].scores):
             return "optimal"

@@ -1,0 +1,87 @@
+"""The README's examples are complete, short, and work as they stand."""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parent.parent.parent
+README = (ROOT / "README.md").read_text(encoding="utf-8")
+FENCE = re.compile(r"^```(\w+) ?(\S*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+BLOCKS = FENCE.findall(README)
+FILES = {name: text for kind, name, text in BLOCKS if name}
+COMMANDS = [text for kind, name, text in BLOCKS if kind == "sh"]
+
+
+def commands_with(word: str) -> str:
+    """Return the README's shell block that holds `word`."""
+    found = [text for text in COMMANDS if word in text]
+    assert len(found) == 1, f"{len(found)} blocks hold {word!r}"
+    return found[0]
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    for name, text in FILES.items():
+        (tmp_path / name).write_text(text, encoding="utf-8")
+    return tmp_path
+
+
+def run(script: str, folder: Path) -> str:
+    """Return what the commands print; the program is the one of this Python."""
+    path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
+    done = subprocess.run(
+        ["sh", "-ec", script],
+        cwd=folder,
+        env=os.environ | {"PATH": path},
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+def test_examples_are_short() -> None:
+    assert {"fluorine.py", "fluorine.toml", "peptides.py", "peptides.toml"} <= set(FILES)
+    for name, text in FILES.items():
+        assert len(text.splitlines()) < 40, name
+
+
+def test_own_oracle(folder: Path) -> None:
+    said = run(commands_with("fluorine.py:fluorine"), folder)
+    last = said.splitlines()[-1]
+    value, design = last.split("\t")
+    assert float(value) == pytest.approx(3 * 18.998 / 70.01, abs=1e-3)
+    assert design == "FC(F)F"
+
+
+def test_own_oracle_in_a_campaign(folder: Path) -> None:
+    assert "qed" in run(commands_with("fluorine.toml"), folder)
+
+
+def test_own_task(folder: Path) -> None:
+    said = run(commands_with("peptides.toml"), folder)
+    best = max(
+        float(line.split()[0])
+        for line in said.splitlines()
+        if line[:3].strip()[:1] in "123" and "." in line[:4]
+    )
+    assert best > 0.9
+
+
+def test_from_python(folder: Path) -> None:
+    done = subprocess.run([sys.executable, "words.py"], cwd=folder, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    assert "abba" in done.stdout
+
+
+def test_the_three_commands_of_the_start(folder: Path) -> None:
+    script = commands_with("designer equation data/planets.csv")
+    for line in script.splitlines():
+        assert line.startswith("designer ")
+        run(f"{line.replace('data/', str(ROOT) + '/data/')} --set campaign.steps=1 -q", folder)
