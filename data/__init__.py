@@ -15,4 +15,3 @@ def path(name: str) -> Path:
     if not found.exists():
         raise FileNotFoundError(f"no shipped file {name!r} in {found.parent}")
     return found
-

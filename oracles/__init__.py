@@ -19,6 +19,8 @@ ORACLES: dict[str, str] = {
     "substructure": "oracles.similarity:Substructure",
     # folds
     "energy": "oracles.energies:Energy",
+    # equations
+    "fit": "oracles.fit:Fit",
     # the user's own: a model, and (by consent) a function or a program
     "surrogate": "oracles.surrogate:surrogate",
     "custom_surrogate": "oracles.surrogate:custom_surrogate",
@@ -27,6 +29,8 @@ ORACLES: dict[str, str] = {
 }
 
 PENALTIES: dict[str, str] = {
+    "weighted_complexity": "oracles.complexity:WeightedComplexity",
+    "description_length": "oracles.complexity:DescriptionLength",
     "radius_of_gyration": "oracles.energies:RadiusOfGyration",
     "complexity": "oracles.penalties:Complexity",
     "token_length": "oracles.penalties:TokenLength",

@@ -1,5 +1,6 @@
 """What can be built: short names of tasks, each a "module:attribute" of a function."""
 
 TASKS: dict[str, str] = {
+    "symbolic": "tasks.symbolic.task:task",
     "folding": "tasks.folding.task:task",
 }

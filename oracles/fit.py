@@ -1,0 +1,130 @@
+"""How well an equation fits a table, with its constants fitted on the way."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from designer.errors import InputError
+from designer.protocols import Floats, Measured
+from tasks.symbolic.expression import Expression
+from tasks.symbolic.fitting import Fits, Points, Settings, fit
+from tasks.symbolic.library import Library
+from tasks.symbolic.table import Table
+from tasks.symbolic.trees import pack
+
+_WHOLE = 1e-9  # a scale this close to 1, an offset this close to 0, is 1 or 0
+
+
+@dataclass(frozen=True)
+class Fit:
+    """Columns `fit` = 1 / (1 + sqrt(nmse)), in 0..1, more is better; `nmse`; and `r2`.
+
+    `nmse` is the (weighted) mean squared error over the variance of the target, `r2` is
+    1 - nmse. An expression that is not finite on the data is inadmissible: nmse inf, the others
+    -inf. `scale` and `offset` multiply and shift the expression as a whole, in closed form;
+    numbers that a design already holds stay as they are. The designs come back with their
+    numbers filled in.
+    """
+
+    data: Table
+    scale: bool = True
+    offset: bool = False
+    starts: int = 3  # starting points for the constants
+    iterations: int = 16  # Levenberg-Marquardt steps from the best start
+    device: str = "cpu"
+    name: str = "fit"
+
+    cheap = True
+
+    def __post_init__(self) -> None:
+        if self.starts < 1 or self.iterations < 0:
+            raise InputError(
+                f"starts {self.starts}, iterations {self.iterations}; "
+                "expected at least 1 start and at least 0 iterations"
+            )
+
+    def __call__(self, designs: Sequence[Expression], /) -> Measured:
+        """Return the columns [N], and the designs with their numbers."""
+        nmse = np.full(len(designs), np.inf)
+        fitted: list[Expression] = list(designs)
+        for library, rows in _by_library(designs).items():
+            self._check(library)
+            some = [designs[i] for i in rows]
+            fits = self._fit(some, library)
+            nmse[rows] = fits.nmse.cpu().numpy()
+            for row, design in zip(rows, self._completed(some, fits), strict=True):
+                fitted[row] = design
+        admissible = np.isfinite(nmse)
+        score = np.where(admissible, 1 / (1 + np.sqrt(nmse)), -np.inf)
+        columns: dict[str, Floats] = {self.name: score, "nmse": nmse, "r2": 1 - nmse}
+        return Measured(columns, fitted)
+
+    @cached_property
+    def points(self) -> Points:
+        """The data on the device."""
+        w = self.data.weights
+        return Points(
+            self._tensor(self.data.x),
+            self._tensor(self.data.y),
+            None if w is None else self._tensor(w),
+        )
+
+    def _tensor(self, values: Floats) -> Tensor:
+        return torch.from_numpy(np.ascontiguousarray(values)).to(self.device)
+
+    def _check(self, library: Library) -> None:
+        if library.variables != self.data.variables:
+            raise InputError(
+                f"the expressions speak of {', '.join(library.variables)}, but the table has "
+                f"{', '.join(self.data.variables)}; use the table's own task"
+            )
+
+    def _fit(self, designs: Sequence[Expression], library: Library) -> Fits:
+        tokens = pack([design.tokens for design in designs]).to(self.device)
+        settings = Settings(self.scale, self.offset, self.starts, self.iterations)
+        given = outer = None
+        if any(design.constants for design in designs):
+            given = _given(designs).to(self.device)
+        if not all(math.isnan(design.scale) and math.isnan(design.offset) for design in designs):
+            pairs = [(design.scale, design.offset) for design in designs]
+            outer = torch.tensor(pairs, dtype=torch.float64, device=self.device)
+        return fit(tokens, library, self.points, settings, given, outer)
+
+    def _completed(self, designs: Sequence[Expression], fits: Fits) -> list[Expression]:
+        near = self._spread * _WHOLE
+        scales, offsets = fits.scale.tolist(), fits.offset.tolist()
+        constants = fits.constants.tolist()
+        out = []
+        for design, s, o, values in zip(designs, scales, offsets, constants, strict=True):
+            s = 1.0 if abs(s - 1.0) < _WHOLE else s
+            o = 0.0 if abs(o) < near else o
+            own = tuple(values[: len(design.constants)])
+            out.append(Expression(design.tokens, design.library, design.key, own, s, o))
+        return out
+
+    @cached_property
+    def _spread(self) -> float:
+        return float(np.std(self.data.y))
+
+
+def _by_library(designs: Sequence[Expression]) -> dict[Library, list[int]]:
+    out: dict[Library, list[int]] = {}
+    for row, design in enumerate(designs):
+        out.setdefault(design.library, []).append(row)
+    return out
+
+
+def _given(designs: Sequence[Expression]) -> Tensor:
+    """Return [N, K] the numbers that the designs hold, NaN where they are to be fitted."""
+    count = max(len(design.constants) for design in designs)
+    table = np.full((len(designs), count), np.nan)
+    for row, design in enumerate(designs):
+        table[row, : len(design.constants)] = design.constants
+    return torch.from_numpy(table)

@@ -1,0 +1,1 @@
+"""Equations: prefix token sequences, evaluated in batches, with fitted constants."""

@@ -1,0 +1,221 @@
+"""Building expressions token by token, in prefix order, for B rows at once.
+
+What is still to be written is a stack of open slots, each knowing its parent, its finished
+sibling, its depth and what stands above it. The mask closes every expression within
+`max_length` (an operator is legal only while its operands still fit) and applies the rules of
+`tasks.symbolic.rules`. Parent and sibling in the observation: Petersen et al. 2021 (DSR).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from designer.errors import InputError
+from tasks.symbolic import rules as r
+from tasks.symbolic.expression import Expression, ExpressionBatch, translate
+from tasks.symbolic.library import Library
+from tasks.symbolic.trees import pack
+from tasks.symbolic.variants import respell
+
+PARENT, SIBLING, DEPTH, CONTEXT, ROLE = range(5)  # the fields of a slot
+
+
+@dataclass(frozen=True)
+class Writing:
+    """Expressions being written. S slots at most are open in a row."""
+
+    slots: Tensor  # [B, S, 5] int64, a stack of open slots
+    open: Tensor  # [B] int64, how many slots are open; 0 = finished
+    length: Tensor  # [B] int64, tokens written
+    constants: Tensor  # [B] int64, constants written
+    previous: Tensor  # [B] int64, the last token; A before the first
+
+
+@dataclass(frozen=True)
+class Expressions:
+    """The environment. Tokens of `library` are the actions; a finished row repeats action 0.
+
+    `max_depth` counts levels (0 = no limit); `max_constants` is the number of fitted constants
+    allowed; the rest are the rules of `tasks.symbolic.rules`.
+    """
+
+    library: Library
+    max_length: int = 24
+    min_length: int = 1
+    max_depth: int = 0
+    max_constants: int = 3
+    nesting: tuple[tuple[str, ...], ...] = r.NESTING
+    inverses: tuple[tuple[str, ...], ...] = r.INVERSES
+    distinct: tuple[str, ...] = r.DISTINCT
+    idle_constants: bool = False
+
+    def __post_init__(self) -> None:
+        if not 1 <= self.min_length <= self.max_length:
+            raise InputError(
+                f"lengths {self.min_length}..{self.max_length} hold no expression; "
+                "expected 1 <= min_length <= max_length"
+            )
+
+    @property
+    def num_actions(self) -> int:
+        """A, one action a token."""
+        return len(self.library)
+
+    @property
+    def max_steps(self) -> int:
+        """T, the greatest length."""
+        return self.max_length
+
+    @property
+    def obs_size(self) -> int:
+        """F: one-hot parent, sibling and previous token, then four fractions."""
+        return 3 * (len(self.library) + 1) + 4
+
+    def reset(
+        self, batch_size: int, device: torch.device, generator: torch.Generator | None = None
+    ) -> Writing:
+        """Return B empty expressions: one open slot each, with no parent."""
+        A = self.num_actions
+        slots = torch.zeros(batch_size, self._most_open + 1, 5, dtype=torch.int64, device=device)
+        slots[:, 0, PARENT] = slots[:, 0, SIBLING] = A
+        zeros = slots.new_zeros(batch_size)
+        return Writing(slots, zeros + 1, zeros, zeros, zeros + A)
+
+    def observe(self, state: Writing, /) -> Tensor:
+        """Return [B, F] float32, every entry between 0 and 1."""
+        eye, slot = _rules(self, state.open.device).eye, _top(state)
+        fractions = torch.stack(
+            [
+                slot[:, DEPTH] / self.max_length,
+                state.open / self._most_open,
+                state.length / self.max_length,
+                state.constants / max(1, self.max_constants),
+            ],
+            dim=1,
+        )
+        hot = [eye[i] for i in (slot[:, PARENT], slot[:, SIBLING], state.previous)]
+        return torch.cat([*hot, fractions], dim=1)
+
+    def mask(self, state: Writing, /) -> Tensor:
+        """Return [B, A] bool. Leaves always close what operators opened."""
+        rule, slot = _rules(self, state.open.device), _top(state)
+        parent, sibling = slot[:, PARENT], slot[:, SIBLING]
+        second = (slot[:, ROLE] == r.SECOND).unsqueeze(1)
+        # every open slot takes at least one token
+        ends = (state.length + state.open).unsqueeze(1) + rule.arity
+        possible = (ends <= self.max_length) & (
+            ~rule.constant | (state.constants < self.max_constants).unsqueeze(1)
+        )
+        if self.max_depth:
+            possible &= (rule.arity == 0) | (slot[:, DEPTH] + 1 < self.max_depth).unsqueeze(1)
+        wise = ~rule.below[parent] & ((slot[:, CONTEXT].unsqueeze(1) & rule.group[:-1]) == 0)
+        wise &= ~(second & rule.fixed[sibling].unsqueeze(1) & rule.fixed[:-1])
+        token = torch.arange(self.num_actions, device=parent.device)
+        same = rule.distinct[parent].unsqueeze(1) & (sibling.unsqueeze(1) == token)
+        wise &= ~(second & same & (rule.arity == 0))
+        legal = _prefer(possible, wise)
+        longer = (rule.arity > 0) | (ends >= self.min_length) | (state.open > 1).unsqueeze(1)
+        legal = _prefer(legal, longer)
+        return torch.where((state.open == 0).unsqueeze(1), token == 0, legal)
+
+    def step(self, state: Writing, action: Tensor, /) -> Writing:
+        """Return the state after writing one token a row."""
+        rule, slot = _rules(self, action.device), _top(state)
+        active = (state.open > 0).long()
+        A, last = self.num_actions, state.slots.shape[1] - 1
+        below = torch.where(slot[:, ROLE] == r.FIRST, state.open - 2, last).clamp(min=0)
+        slots = state.slots.clone()
+        slots[:, :, SIBLING].scatter_(1, below.unsqueeze(1), action.unsqueeze(1))
+        context = slot[:, CONTEXT] | rule.group[action]
+        binary = (rule.arity[action] == 2).long()
+        fields = [action, torch.full_like(action, A), slot[:, DEPTH] + 1, context]
+        lower = torch.stack([*fields, binary * r.SECOND], dim=1)
+        upper = torch.stack([*fields, torch.full_like(action, r.FIRST)], dim=1)
+        at = torch.stack([state.open - 1, state.open], dim=1)
+        at = torch.where((state.open > 0).unsqueeze(1), at, last).clamp(max=last)
+        slots.scatter_(1, at.unsqueeze(2).expand(-1, -1, 5), torch.stack([lower, upper], dim=1))
+        return Writing(
+            slots=slots,
+            open=state.open + (rule.arity[action] - 1) * active,
+            length=state.length + active,
+            constants=state.constants + rule.constant[action] * active,
+            previous=torch.where(active.bool(), action, state.previous),
+        )
+
+    def done(self, state: Writing, /) -> Tensor:
+        """Return [B] bool, True where no slot is open."""
+        return state.open == 0
+
+    def decode(self, actions: Sequence[Sequence[int]] | Tensor, /) -> ExpressionBatch:
+        """Return the expressions, made when asked for; `None` where a row never closes."""
+        if isinstance(actions, Tensor):
+            tokens = actions.detach().to("cpu", torch.int64)
+        elif isinstance(actions, np.ndarray):
+            tokens = torch.from_numpy(np.ascontiguousarray(actions, dtype=np.int64))
+        else:
+            tokens = pack([list(row) for row in actions])
+        return ExpressionBatch(tokens, self.library)
+
+    def encode(
+        self, designs: Sequence[Expression], rng: np.random.Generator | None = None
+    ) -> list[list[int] | None]:
+        """Return each expression's tokens; with `rng`, operands that commute may change places.
+
+        `None` where this environment would not write it, or lacks one of its tokens.
+        """
+        rows = [translate(design, self.library) for design in designs]
+        found = [list(row) for row in rows if row is not None]
+        if rng is not None:
+            spelled = [respell(row, self.library, rng) for row in found]
+            plain = zip(found, spelled, self.legal(spelled), strict=True)
+            found = [other if fine else row for row, other, fine in plain]
+        fine = iter(zip(found, self.legal(found), strict=True))
+        out: list[list[int] | None] = []
+        for row in rows:
+            tokens, legal = next(fine) if row is not None else ([], False)
+            out.append(tokens if legal else None)
+        return out
+
+    def legal(self, rows: Sequence[Sequence[int]]) -> list[bool]:
+        """Return for each row whether this environment writes exactly that expression."""
+        if not rows:
+            return []
+        tokens = pack([list(row) for row in rows])
+        length = (tokens >= 0).sum(1)
+        state = self.reset(len(rows), tokens.device)
+        fine = length <= self.max_length
+        for t in range(min(tokens.shape[1], self.max_length)):
+            action = tokens[:, t].clamp(min=0)
+            here = self.mask(state).gather(1, action.unsqueeze(1)).squeeze(1)
+            fine &= torch.where(tokens[:, t] >= 0, here & (state.open > 0), True)
+            state = self.step(state, torch.where(state.open > 0, action, 0))
+        return [bool(x) for x in (fine & (state.open == 0) & (state.length == length)).tolist()]
+
+    @property
+    def _most_open(self) -> int:
+        return self.max_length // 2 + 2
+
+
+@lru_cache(maxsize=64)
+def _rules(env: Expressions, device: torch.device) -> r.Rules:
+    return r.tabulate(
+        env.library, env.nesting, env.inverses, env.distinct, env.idle_constants, device
+    )
+
+
+def _top(state: Writing) -> Tensor:
+    """Return [B, 5] the slot to be filled next."""
+    at = (state.open - 1).clamp(min=0).view(-1, 1, 1).expand(-1, 1, 5)
+    return state.slots.gather(1, at).squeeze(1)
+
+
+def _prefer(possible: Tensor, wise: Tensor) -> Tensor:
+    """Return [B, A] what is possible and wise; what is possible where nothing is both."""
+    both = possible & wise
+    return torch.where(both.any(1, keepdim=True), both, possible)

@@ -1,0 +1,101 @@
+"""What an expression may compute: each operator with its function and its derivatives.
+
+Functions are unprotected: a logarithm of a negative number is NaN, and an expression that is
+not finite on the data is inadmissible. Nothing is silently made finite.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor
+
+Partials = Callable[..., tuple[Any, ...]]
+
+
+@dataclass(frozen=True)
+class Operator:
+    """One function of one or two arguments; yours may be given beside the built-in ones.
+
+    `function` takes tensors of one shape and returns that shape. `partials(value, a[, b])`
+    returns the derivative by each argument (tensors or plain numbers); left out, it comes from
+    automatic differentiation. `commutes` means commutative *and* associative.
+    """
+
+    name: str
+    arity: int
+    function: Callable[..., Tensor]
+    partials: Partials | None = None
+    symbol: str = ""  # the sympy function, where it has another name
+    commutes: bool = False
+    cost: int = 1  # how hard it is to read, for the complexity penalty
+
+    def derivatives(self, value: Tensor, *args: Tensor) -> tuple[Any, ...]:
+        """Return the derivative by each argument, at `args`, where the function has `value`."""
+        if self.partials is not None:
+            return self.partials(value, *args)
+        with torch.enable_grad():
+            leaves = [a.detach().requires_grad_() for a in args]
+            return torch.autograd.grad(self.function(*leaves).sum(), leaves)
+
+
+def _cube(a: Tensor) -> Tensor:
+    return a * a * a
+
+
+def _pow_partials(v: Tensor, a: Tensor, b: Tensor) -> tuple[Tensor, Tensor]:
+    # b * a^(b-1) rather than b * v / a, which fails at a = 0; a^b ln a only where a > 0
+    logarithm = torch.where(a > 0, a, torch.ones_like(a)).log()
+    return b * torch.pow(a, b - 1), v * logarithm
+
+
+_ALL = (
+    Operator("add", 2, torch.add, lambda v, a, b: (1.0, 1.0), "Add", True),
+    Operator("sub", 2, torch.sub, lambda v, a, b: (1.0, -1.0), "Add"),
+    Operator("mul", 2, torch.mul, lambda v, a, b: (b, a), "Mul", True),
+    Operator("div", 2, torch.div, lambda v, a, b: (1 / b, -v / b), "Mul", cost=2),
+    Operator("pow", 2, torch.pow, _pow_partials, "Pow", cost=3),
+    Operator(
+        "min", 2, torch.minimum, lambda v, a, b: ((a <= b).to(v), (a > b).to(v)), "Min", True, 2
+    ),
+    Operator(
+        "max", 2, torch.maximum, lambda v, a, b: ((a >= b).to(v), (a < b).to(v)), "Max", True, 2
+    ),
+    Operator("neg", 1, torch.neg, lambda v, a: (-1.0,)),
+    Operator("inv", 1, torch.reciprocal, lambda v, a: (-v * v,), cost=2),
+    Operator("sqrt", 1, torch.sqrt, lambda v, a: (0.5 / v,), cost=2),
+    Operator("square", 1, torch.square, lambda v, a: (2 * a,)),
+    Operator("cube", 1, _cube, lambda v, a: (3 * a * a,)),
+    Operator("exp", 1, torch.exp, lambda v, a: (v,), cost=3),
+    Operator("log", 1, torch.log, lambda v, a: (1 / a,), cost=3),
+    Operator("sin", 1, torch.sin, lambda v, a: (a.cos(),), cost=3),
+    Operator("cos", 1, torch.cos, lambda v, a: (-a.sin(),), cost=3),
+    Operator("tan", 1, torch.tan, lambda v, a: (1 + v * v,), cost=3),
+    Operator("asin", 1, torch.asin, lambda v, a: ((1 - a * a).rsqrt(),), cost=3),
+    Operator("acos", 1, torch.acos, lambda v, a: (-(1 - a * a).rsqrt(),), cost=3),
+    Operator("atan", 1, torch.atan, lambda v, a: (1 / (1 + a * a),), cost=3),
+    Operator("sinh", 1, torch.sinh, lambda v, a: (a.cosh(),), cost=3),
+    Operator("cosh", 1, torch.cosh, lambda v, a: (a.sinh(),), cost=3),
+    Operator("tanh", 1, torch.tanh, lambda v, a: (1 - v * v,), cost=3),
+    Operator("abs", 1, torch.abs, lambda v, a: (a.sign(),), "Abs", cost=2),
+)
+
+OPERATORS: Mapping[str, Operator] = {operator.name: operator for operator in _ALL}
+
+_KOZA = ("add", "sub", "mul", "div", "sin", "cos", "exp", "log")
+
+# published token sets; give the name instead of a list. Constants and literals are set apart.
+SETS: Mapping[str, tuple[str, ...]] = {
+    "default": ("add", "sub", "mul", "div", "sqrt", "square", "exp", "log", "sin", "cos"),
+    "arithmetic": ("add", "sub", "mul", "div"),
+    "koza": _KOZA,
+    "jin": ("add", "sub", "mul", "div", "sin", "cos", "exp", "square", "cube"),
+    "keijzer": ("add", "mul", "inv", "neg", "sqrt"),
+    "vladislavleva-a": ("add", "sub", "mul", "div", "square"),
+    "korns": (*_KOZA, "square", "cube", "sqrt", "tan", "tanh"),
+    "livermore2": ("add", "sub", "mul", "div", "sqrt", "square", "log", "exp", "sin", "cos"),
+    "all": tuple(OPERATORS),
+}

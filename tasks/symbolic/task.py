@@ -1,0 +1,110 @@
+"""Equation discovery from a table, tied together."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import partial
+from pathlib import Path
+from typing import Literal
+
+from data import path as shipped
+from designer.protocols import Task
+from tasks.symbolic import view
+from tasks.symbolic.environment import Expressions
+from tasks.symbolic.expression import Expression, expression
+from tasks.symbolic.library import Library, library
+from tasks.symbolic.parser import parse
+from tasks.symbolic.proposer import Genetic
+from tasks.symbolic.rules import NESTING
+from tasks.symbolic.table import Table, read_table
+
+TABLES = ("planets", "hubble_1929", "balmer", "boyle_1662", "water_vapour")  # shipped in data/
+
+
+def task(
+    *,
+    data: str | Path = "planets",
+    target: str | None = None,
+    weights: str | None = None,
+    missing: Literal["drop", "refuse"] = "drop",
+    operators: str | list[str] = "default",
+    literals: list[str] | None = None,
+    constants: int = 3,
+    min_length: int = 1,
+    max_length: int = 24,
+    max_depth: int = 0,
+    nesting: list[list[str]] | None = None,
+) -> Task:
+    """Return the task of explaining one column of a CSV by the others.
+
+    data        CSV file with a header line, or the name of a shipped table (planets, boyle_1662)
+    target      header of the column to explain; left out: the last one
+    weights     header of a column of sample weights
+    missing     what happens to rows with empty cells: drop (and count), or refuse
+    operators   names of operators, or the name of a set (default, koza, jin, ...)
+    literals    numbers that may stand in an equation as they are: 1, 2, pi
+    constants   how many fitted constants an equation may hold beside its factor; 0 for none
+    nesting     groups of operators of which none may stand within another of the same group
+    """
+    table = read_table(_located(data), target, weights, missing)
+    return make_task(
+        table,
+        library(operators, table.variables, literals or (), constants > 0),
+        max_constants=constants,
+        min_length=min_length,
+        max_length=max_length,
+        max_depth=max_depth,
+        nesting=NESTING if nesting is None else tuple(tuple(group) for group in nesting),
+    )
+
+
+def make_task(
+    table: Table,
+    tokens: Library,
+    *,
+    max_constants: int = 3,
+    min_length: int = 1,
+    max_length: int = 24,
+    max_depth: int = 0,
+    nesting: tuple[tuple[str, ...], ...] = NESTING,
+) -> Task:
+    """Return the task for a table that is in memory already."""
+    environment = Expressions(
+        tokens,
+        max_length=max_length,
+        min_length=min_length,
+        max_depth=max_depth,
+        max_constants=max_constants,
+        nesting=nesting,
+    )
+    return Task(
+        name="symbolic",
+        environment=environment,
+        parse=partial(parse, library=tokens, symbols=table.symbols),
+        show=partial(view.show, target=table.target),
+        draw=partial(view.draw, table=table),
+        proposer=Genetic(environment),
+        bucket=skeleton,
+        examples=_examples(tokens),
+        context={"data": table},
+        symbols=table.symbols,
+    )
+
+
+def skeleton(design: Expression) -> str:
+    """Return the operators an expression uses: the coarse class the diversity filter counts."""
+    used = {t for t in design.tokens if t < design.library.first_variable}
+    return " ".join(sorted(design.library.names[t] for t in used))
+
+
+def _examples(tokens: Library) -> Sequence[Expression]:
+    first = tokens.first_variable
+    return [expression([first + i], tokens) for i in range(len(tokens.variables))]
+
+
+def _located(data: str | Path) -> Path:
+    """Return the path of a file, or of a shipped table where no file has that name."""
+    given = Path(data)
+    if not given.exists() and str(data) in TABLES:
+        return shipped(f"{data}.csv")
+    return given
