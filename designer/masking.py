@@ -31,21 +31,50 @@ def chosen(log_probs: Tensor, actions: Tensor) -> Tensor:
 
 def entropy(log_probs: Tensor, mask: Tensor) -> Tensor:
     """Return [...] the entropy in nats, between 0 and log(number of legal actions)."""
-    safe = torch.where(mask, log_probs, torch.zeros((), dtype=log_probs.dtype))
+    safe = torch.where(mask, log_probs, 0.0)
     return -(safe.exp() * safe * mask).sum(-1)
 
 
 def sample(log_probs: Tensor, uniform: Tensor) -> Tensor:
     """Return [...] int64 legal actions, by inversion of the cumulative distribution.
 
-    `uniform` [...] lies in [0, 1). The threshold is kept strictly below the total mass, so the
-    first action whose cumulative mass exceeds it has positive mass: an illegal action can never
-    be drawn, whatever the rounding.
+    `uniform` [...] lies in [0, 1). An illegal action has no mass, and only actions with mass are
+    taken, so none can be drawn, whatever the rounding.
     """
-    cumulative = log_probs.exp().cumsum(-1)
-    total = cumulative[..., -1]
-    threshold = torch.minimum(uniform * total, torch.nextafter(total, torch.zeros_like(total)))
-    return (cumulative <= threshold.unsqueeze(-1)).sum(-1)
+    return _inverted(log_probs.exp(), uniform)
+
+
+def draw(
+    logits: Tensor, mask: Tensor, uniform: Tensor, temperature: float = 1.0
+) -> tuple[Tensor, Tensor, Tensor]:
+    """Return legal actions, their log-probabilities and the entropies, each [...].
+
+    The same as `log_probabilities`, `sample`, `chosen` and `entropy` in turn, with the
+    exponential taken once. Not to be differentiated: `sample` is where chance comes in.
+    """
+    scaled = logits if temperature == 1.0 else logits / temperature
+    # half the floor: what log_softmax takes off cannot turn it into -inf
+    floor = torch.finfo(logits.dtype).min / 2
+    log_probs = torch.log_softmax(torch.where(mask, scaled, floor), dim=-1)
+    mass = log_probs.exp()
+    action = _inverted(mass, uniform)
+    # an illegal action's mass is exactly 0 and its logarithm finite: their product is 0, not NaN
+    return action, chosen(log_probs, action), -(mass * log_probs).sum(-1)
+
+
+def _inverted(mass: Tensor, uniform: Tensor) -> Tensor:
+    """Return the first action whose cumulative mass exceeds `uniform` times the total.
+
+    The threshold is kept strictly below the total. On the CPU the cumulative sum never falls, so
+    that action has mass; a parallel sum may fall by a rounding error, hence the other form.
+    """
+    cumulative = mass.cumsum(-1)
+    below = 1.0 - 4.0 * torch.finfo(mass.dtype).eps
+    threshold = (uniform * (cumulative[..., -1] * below)).unsqueeze(-1)
+    if mass.device.type == "cpu":
+        return torch.searchsorted(cumulative, threshold, right=True).squeeze(-1)
+    beyond = (cumulative > threshold).to(torch.uint8) + 1
+    return (beyond * (mass > 0)).argmax(-1)
 
 
 def greedy(log_probs: Tensor) -> Tensor:

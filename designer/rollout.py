@@ -38,7 +38,7 @@ def rollout(
     uniforms = _uniforms(env.max_steps, batch_size, device, generator)
     state = env.reset(batch_size, device, generator)
     memory = policy.start(batch_size, device)
-    steps: list[tuple[Tensor, ...]] = []
+    steps = _Columns(env.max_steps)
     potentials = [_potential(env, state)]
     for t in range(env.max_steps):
         active = ~env.done(state)
@@ -46,24 +46,19 @@ def rollout(
             break
         observation, mask = env.observe(state), env.mask(state)
         choices, memory = policy.step(observation, memory)
-        log_probs = masking.log_probabilities(choices.logits, mask, temperature)
-        action = masking.sample(log_probs, uniforms[t])
-        chosen = masking.chosen(log_probs, action) * active
-        entropy = masking.entropy(log_probs, mask) * active
-        steps.append((observation, mask, action, active, chosen, entropy, choices.value * active))
+        action, log_prob, entropy = masking.draw(choices.logits, mask, uniforms[t], temperature)
+        steps.append(observation, mask, action, active, log_prob, entropy, choices.value)
         state = env.step(state, action)
         potentials.append(_potential(env, state))
-    observations, masks, actions, acted, log_prob, entropies, value = (
-        torch.stack(column, dim=1) for column in zip(*steps, strict=True)
-    )
+    observations, masks, actions, acted, log_probs, entropies, values = steps.joined()
     return Trajectory(
         observations,
         masks,
         actions,
         acted,
-        log_prob,
-        entropies,
-        value,
+        log_probs * acted,
+        entropies * acted,
+        values * acted,
         potential=_stacked(potentials),
     )
 
@@ -138,6 +133,29 @@ def replay(
 ) -> Trajectory:
     """Return what the policy thinks of given actions, with gradients (agrees with `rollout`)."""
     return evaluate(policy, retrace(env, actions, device=device), prior)
+
+
+class _Columns:
+    """What is kept of every step, written into place, step after step.
+
+    Room for all T steps is taken at the first one: thousands of small tensors kept alive until
+    the end would cost more than the choices themselves.
+    """
+
+    def __init__(self, length: int) -> None:
+        self.length, self.count = length, 0
+        self.columns: list[Tensor] = []
+
+    def append(self, *values: Tensor) -> None:
+        if not self.columns:
+            self.columns = [value.new_empty((self.length, *value.shape)) for value in values]
+        for column, value in zip(self.columns, values, strict=True):
+            column[self.count] = value
+        self.count += 1
+
+    def joined(self) -> list[Tensor]:
+        """Return each column as [B, T, ...], T being the steps taken."""
+        return [column[: self.count].transpose(0, 1) for column in self.columns]
 
 
 def _uniforms(

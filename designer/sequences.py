@@ -101,8 +101,8 @@ class Sequences:
     def mask(self, state: Written, /) -> Tensor:
         """Return [B, A] bool; END alone is legal in finished rows."""
         done = self.done(state)
-        legal = _followers(self, state.last.device).index_select(0, state.last)
-        legal &= ~done.unsqueeze(1)
+        rows = torch.where(done, self.num_actions, state.last)
+        legal = _followers(self, state.last.device).index_select(0, rows)
         legal[:, -1] = done | (state.length >= self.min_length)
         return legal
 
@@ -257,8 +257,12 @@ def _one_hot(num_actions: int, device: torch.device) -> Tensor:
 
 @lru_cache(maxsize=64)
 def _followers(env: Sequences, device: torch.device) -> Tensor:
-    """Return [A, A] bool: which action may follow which, END (the start) included as a row."""
-    table = torch.ones(env.num_actions, env.num_actions, dtype=torch.bool)
+    """Return [A + 1, A] bool: which action may follow which.
+
+    Row V is the start, where anything may follow; the last row is for finished rows: nothing.
+    """
+    table = torch.ones(env.num_actions + 1, env.num_actions, dtype=torch.bool)
+    table[-1] = False
     index = {token: i for i, token in enumerate(env.vocabulary)}
     for first, second in env.forbidden:
         table[index[first], index[second]] = False
