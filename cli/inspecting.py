@@ -9,6 +9,7 @@ from typing import Any
 from cli.build import COSTS, WANTED, build, build_judge, build_task
 from cli.options import Options
 from cli.presets import shipped
+from cli.session import asks_people
 from designer import config
 from designer.calling import call
 from designer.config import Document
@@ -21,7 +22,8 @@ def validate(campaign: Path, options: Options) -> None:
     """Build everything and call each oracle on known designs; say what was found."""
     document = config.load(campaign)
     parts = build(document, allow_plugins=options.allow_plugins)
-    parts.campaign().meter.preflight(parts.task.examples[:2])
+    if not asks_people(parts.objective):
+        parts.campaign().meter.preflight(parts.task.examples[:2])
     env = parts.task.environment
     judged = [oracle.name for oracle in parts.objective.oracles]
     size = sum(p.numel() for p in parts.policy.parameters())

@@ -30,7 +30,9 @@ def listing(what: str) -> None:
         raise InputError(f"nothing called {what!r} to list; {nearest(what, [*groups, 'lattices'])}")
     for name, place in groups[what].items():
         found = plugins.resolve(name, {name: place}, allow_plugins=True)
-        console.print(f"[bold]{name}[/bold]  {_summary(found)}")
+        console.print(f"[bold]{name}[/bold]")
+        for line in (inspect.getdoc(found) or "").splitlines():
+            console.print(f"  {line}", markup=False)
         for line in _settings(found):
             console.print(f"    {line}", markup=False)
 
@@ -56,10 +58,6 @@ def _groups() -> dict[str, Mapping[str, str]]:
             "scoring": "designer.objective:Objective",
         },
     }
-
-
-def _summary(found: Callable[..., Any]) -> str:
-    return (inspect.getdoc(found) or "").split("\n\n")[0].replace("\n", " ")
 
 
 def _settings(found: Callable[..., Any]) -> list[str]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import math
+import re
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
@@ -51,7 +52,8 @@ def table(found: Sequence[Found]) -> list[str]:
     rows = [["reward", *names, "size", "design"]]
     for one in found:
         scores = [f"{one.scores.get(name, math.nan):.4g}" for name in names]
-        rows.append([f"{one.reward:.5g}", *scores, str(one.complexity), one.design])
+        design = re.sub(r"\d+\.\d{6,}(e[-+]?\d+)?", lambda m: f"{float(m[0]):.6g}", one.design)
+        rows.append([f"{one.reward:.5g}", *scores, str(one.complexity), design])
     widths = [max(len(row[i]) for row in rows) for i in range(len(rows[0]) - 1)]
     return [
         "  ".join([*(cell.rjust(width) for cell, width in zip(row, widths, strict=False)), row[-1]])

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import secrets
+import sys
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -16,7 +17,9 @@ from cli.signals import stopping
 from designer import config, toml
 from designer.campaign import Campaign, Result
 from designer.config import Document
-from designer.errors import DesignerError, Interrupted, OracleError
+from designer.errors import DesignerError, InputError, Interrupted, OracleError
+from designer.laboratory import Laboratory
+from designer.objective import Objective
 from designer.rundir import RunDirectory
 
 
@@ -41,6 +44,7 @@ def start(document: Document, options: Options) -> None:
     """Run a new campaign and print what it found."""
     apply(document, options)
     parts = build(document, allow_plugins=options.allow_plugins)
+    refuse_people(parts.objective, document.name)
     with create(document, parts, options) as run:
         search(parts.campaign(run.store), run, options)
 
@@ -49,6 +53,7 @@ def resume(path: Path, options: Options) -> None:
     """Continue the campaign of a run directory; limits may be raised."""
     with RunDirectory.reopen(path) as run:
         campaign = reopened(run, options)
+        refuse_people(campaign.objective, str(path))
         search(campaign, run, options)
 
 
@@ -58,6 +63,20 @@ def report_on(path: Path, options: Options) -> None:
         campaign = reopened(run, options)
         reason = campaign.finished() or "interrupted"
         report(campaign, run, campaign.result(reason), options)
+
+
+def refuse_people(objective: Objective, name: str) -> None:
+    """Raise InputError where people measure: such a campaign is asked and told, not run."""
+    if asks_people(objective):
+        raise InputError(
+            f"{name}: its designs are measured by people; use `designer ask {name} N`, then "
+            "`designer tell DIR RESULTS.csv`"
+        )
+
+
+def asks_people(objective: Objective) -> bool:
+    """Return whether one of the oracles is a laboratory."""
+    return any(isinstance(oracle, Laboratory) for oracle in objective.oracles)
 
 
 def create(document: Document, parts: Parts, options: Options) -> RunDirectory:
@@ -92,6 +111,7 @@ def search(campaign: Campaign, run: RunDirectory, options: Options) -> None:
     def save() -> None:
         run.save(campaign.state())
 
+    before = campaign.steps
     failure: DesignerError | None = None
     with stopping() as stop, watch(campaign.settings, quiet=options.quiet) as watcher:
         try:
@@ -101,6 +121,12 @@ def search(campaign: Campaign, run: RunDirectory, options: Options) -> None:
     report(campaign, run, result, options)
     if failure is not None:
         raise failure
+    if 0 < before == campaign.steps and result.stopped in ("budget", "time", "steps"):
+        option = "--set campaign.steps=N" if result.stopped == "steps" else f"--{result.stopped} N"
+        print(
+            f"that limit was met before; go on with: designer resume {run.path} {option}",
+            file=sys.stderr,
+        )
     if result.stopped == "interrupted":
         raise Interrupted(f"interrupted; `designer resume {run.path}` continues")
 

@@ -50,7 +50,8 @@ class Document:
 
     def error(self, path: Keys, message: str) -> ConfigError:
         """Return an error that begins with the place of `path`."""
-        return ConfigError(f"{self.place(path)}: {message}")
+        place = self.place(path)
+        return ConfigError(f"{place}: {message}" if place else message)
 
     def table(self, path: Keys, default: Any = None) -> Any:
         """Return what stands at `path`, or `default` where nothing does."""
@@ -135,10 +136,9 @@ class Document:
         except ConfigError:
             raise
         except InputError as problem:
-            words = re.findall(r"\w+", str(problem))
-            table = self.table(path, {})
-            named = [word for word in words if isinstance(table, dict) and word in table]
-            raise self.error((*path, *named[:1]), str(problem)) from None
+            raise self.error(
+                (*path, *_accused(self.table(path, {}), str(problem))), str(problem)
+            ) from None
 
     def _validated(
         self,
@@ -242,6 +242,15 @@ def _element(items: list[Any], key: Any, place: str) -> Any:
     if not isinstance(key, int) or not 0 <= key < len(items):
         raise InputError(f"{place}: {key!r} is none of the {len(items)} entries, numbered from 0")
     return items[key]
+
+
+def _accused(table: Any, problem: str) -> list[str]:
+    """Return the key whose value, or else whose name, a message speaks of; [] for none."""
+    if not isinstance(table, dict):
+        return []
+    values = [key for key, value in table.items() if repr(value) in problem and len(str(value)) > 1]
+    names = [key for key in table if re.search(rf"(?<![\w/.-]){re.escape(key)}(?![\w/-])", problem)]
+    return (values or names)[:1]
 
 
 def _say(value: Any) -> str:
