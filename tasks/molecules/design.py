@@ -1,0 +1,117 @@
+"""The design of this task: a molecule, known by its canonical SMILES."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+from designer.errors import InputError
+from tasks.molecules.tokens import tokenize
+
+Mol = Any  # rdkit.Chem.Mol, which is loaded only where it is used
+
+
+@dataclass(frozen=True)
+class Molecule:
+    """A sanitised molecule of one fragment. Equal molecules have equal canonical SMILES.
+
+    Make one with `parse` or `from_mol`, which canonicalise; `smiles` is trusted here.
+    """
+
+    smiles: str
+
+    @property
+    def key(self) -> str:
+        """Canonical SMILES."""
+        return self.smiles
+
+    @property
+    def text(self) -> str:
+        """Canonical SMILES."""
+        return self.smiles
+
+    @cached_property
+    def mol(self) -> Mol:
+        """The RDKit molecule, parsed when first asked for; not part of equality."""
+        from rdkit import Chem
+
+        return Chem.MolFromSmiles(self.smiles)
+
+    @cached_property
+    def complexity(self) -> int:
+        """The number of heavy atoms."""
+        return int(self.mol.GetNumHeavyAtoms())
+
+    @cached_property
+    def scaffold(self) -> str:
+        """Bemis-Murcko scaffold as SMILES (J. Med. Chem. 39:2887, 1996); "" without rings."""
+        from rdkit import Chem
+        from rdkit.Chem.Scaffolds.MurckoScaffold import GetScaffoldForMol
+
+        if self.mol.GetRingInfo().NumRings() == 0:
+            return ""
+        return str(Chem.MolToSmiles(GetScaffoldForMol(self.mol)))
+
+    def __reduce__(self) -> tuple[type[Molecule], tuple[str]]:
+        """Travel to worker processes as text; the RDKit molecule is parsed again there."""
+        return Molecule, (self.smiles,)
+
+
+def from_mol(mol: Mol) -> Molecule:
+    """Return the design of a sanitised RDKit molecule.
+
+    Writing SMILES with stereo marks is not always idempotent in RDKit, so these are read back
+    until the text stands still; without stereo marks one writing is enough.
+    """
+    from rdkit import Chem
+
+    smiles = str(Chem.MolToSmiles(mol))
+    for _ in range(4 if "@" in smiles or "/" in smiles or "\\" in smiles else 0):
+        mol = Chem.MolFromSmiles(smiles)
+        again = str(Chem.MolToSmiles(mol))
+        if again == smiles:
+            break
+        smiles = again
+    design = Molecule(smiles)
+    design.__dict__["mol"] = mol  # what `cached_property` would store
+    return design
+
+
+def read(smiles: str) -> Molecule | None:
+    """Return the design of a SMILES of modest size, None where RDKit rejects it; no messages."""
+    from rdkit import Chem, rdBase
+
+    with rdBase.BlockLogs():
+        mol = Chem.MolFromSmiles(smiles)
+    return None if mol is None or not mol.GetNumAtoms() else from_mol(mol)
+
+
+def parse(text: str) -> Molecule:
+    """Return the molecule that a SMILES text means.
+
+    Raises InputError for salts and mixtures, for texts too large for RDKit (limits before it
+    sees them), and for what RDKit rejects, with its reason.
+    """
+    text = text.strip()
+    tokenize(text)
+    design = read(text)
+    if design is None:
+        raise InputError(f"SMILES {_short(text)!r}: {_reason(text)}")
+    return design
+
+
+def _reason(text: str) -> str:
+    from rdkit import Chem, rdBase
+
+    with rdBase.BlockLogs():
+        mol = Chem.MolFromSmiles(text, sanitize=False)
+        if mol is None:
+            return "RDKit cannot read it; check that every branch and ring number is closed"
+        problems = [problem.Message() for problem in Chem.DetectChemistryProblems(mol)]
+    reason = " ".join(problems[0].split()) if problems else "it cannot be sanitised"
+    return f"RDKit rejects it: {reason}"
+
+
+def _short(text: str) -> str:
+    return text if len(text) <= 80 else text[:77] + "..."

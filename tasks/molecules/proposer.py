@@ -1,0 +1,136 @@
+"""Genetic search on molecules: crossover and mutation of the best found so far."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Any
+
+import numpy as np
+
+from designer.errors import InputError
+from tasks.molecules import edits
+from tasks.molecules.design import Molecule, from_mol
+
+# What a chemist would not keep: peroxides, halogens on heteroatoms, chains of three heteroatoms
+# outside aromatic rings, cumulated double bonds, triple bonds in rings, acetals and aminals
+# (benzodioxoles are fine), enols.
+_UNWANTED = (
+    "[OX2,SX2][OX2,SX2]", "[N,O,S][F,Cl,Br,I]", "[N,O;!a]~[N,O;!a]~[N,O;!a;!$([O-])]",
+    "[#6,#7;!+]=[#6,#7;!+]=[#6,#7,#8,#16]", "*#*@*", "[#16X2]=*", "[SX4;H]", "[SX3;H]",
+    "[CX4;!$([CH2]1Oc2ccccc2O1)]([N,O,S,Cl,Br])[N,O,S,Cl,Br]", "[CX3]([OX2,SX2;H])=[C,N;!a]",
+)  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Genetic:
+    """A proposer: children of parents drawn by rank, cut and joined, then edited.
+
+    A parent of rank r (best is 0) of n is drawn with weight 1 / (`greed` n + r). A child comes
+    from crossover with probability `crossover`, and is edited once, or with probability
+    `second_edit` twice. Children have `min_atoms` to `max_atoms` heavy atoms and rings of
+    `ring_sizes`, which share at most one bond unless `bridged`; `plausible` drops bonds that
+    drugs do not have, `flat` drops stereo marks. With an `environment`, children that it cannot
+    build are dropped, so that every child can be imitated.
+    """
+
+    max_atoms: int = 30
+    min_atoms: int = 3
+    crossover: float = 0.5
+    second_edit: float = 0.3
+    greed: float = 0.1
+    ring_sizes: Sequence[int] = (3, 5, 6)
+    max_rings: int = 6
+    bridged: bool = False
+    plausible: bool = True
+    flat: bool = True
+    environment: Any = None
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "ring_sizes", tuple(self.ring_sizes))
+        for name in ("crossover", "second_edit"):
+            value = getattr(self, name)
+            if not 0 <= value <= 1:
+                raise InputError(f"{name} = {value}: expected a probability from 0 to 1")
+        if self.greed <= 0:
+            raise InputError(f"greed = {self.greed}: expected a number above 0, for example 0.1")
+
+    def __call__(
+        self, parents: Sequence[Molecule], count: int, rng: np.random.Generator, /
+    ) -> list[Molecule]:
+        """Return at most `count` distinct children, none of them a parent."""
+        from rdkit import rdBase
+
+        if not parents:
+            return []
+        weights = 1 / (self.greed * len(parents) + np.arange(len(parents)))
+        shares = weights / weights.sum()
+        known = {parent.key for parent in parents}
+        children: list[Molecule] = []
+        with rdBase.BlockLogs():
+            for _ in range(8 * count):
+                if len(children) == count:
+                    break
+                pair = rng.choice(len(parents), size=2, p=shares)
+                child = self._child(parents[pair[0]], parents[pair[1]], rng)
+                if child is not None and child.key not in known:
+                    known.add(child.key)
+                    children.append(child)
+        return children if self.environment is None else self._buildable(children)
+
+    def _buildable(self, children: list[Molecule]) -> list[Molecule]:
+        rows = self.environment.encode(children)
+        return [child for child, row in zip(children, rows, strict=True) if row is not None]
+
+    def _child(
+        self, mother: Molecule, father: Molecule, rng: np.random.Generator
+    ) -> Molecule | None:
+        from rdkit import Chem
+
+        mol = edits.editable(mother.mol)
+        if rng.random() < self.crossover:
+            mol = edits.cross(mol, edits.editable(father.mol), rng)
+            if mol is None or rng.random() < 0.5:
+                return None if mol is None else self._finished(mol)
+        for _ in range(1 + (rng.random() < self.second_edit)):
+            Chem.FastFindRings(mol)
+            mol.UpdatePropertyCache(strict=False)
+            if not edits.edit(mol, rng):
+                return None
+        return self._finished(mol)
+
+    def _finished(self, mol: Any) -> Molecule | None:
+        """Return the sanitised molecule, None where RDKit or these settings reject it."""
+        from rdkit import Chem
+
+        if not self.min_atoms <= mol.GetNumAtoms() <= self.max_atoms:
+            return None
+        done = mol.GetMol()
+        if Chem.SanitizeMol(done, catchErrors=True) != 0 or len(Chem.GetMolFrags(done)) > 1:
+            return None
+        rings = done.GetRingInfo().AtomRings()
+        if len(rings) > self.max_rings or any(len(r) not in self.ring_sizes for r in rings):
+            return None
+        if not self.bridged and _bridged(rings):
+            return None
+        if any(atom.GetNumRadicalElectrons() for atom in done.GetAtoms()):
+            return None
+        if self.plausible and any(done.HasSubstructMatch(query) for query in _unwanted()):
+            return None
+        if self.flat:
+            Chem.RemoveStereochemistry(done)
+        return from_mol(done)
+
+
+def _bridged(rings: Sequence[tuple[int, ...]]) -> bool:
+    """Return whether two rings share more than one bond."""
+    sets = [set(ring) for ring in rings]
+    return any(len(a & b) > 2 for i, a in enumerate(sets) for b in sets[:i])
+
+
+@lru_cache(maxsize=1)
+def _unwanted() -> tuple[Any, ...]:
+    from rdkit import Chem
+
+    return tuple(Chem.MolFromSmarts(smarts) for smarts in _UNWANTED)
