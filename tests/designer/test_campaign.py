@@ -1,0 +1,218 @@
+"""The loop: it finds, it counts, and it can be killed and resumed without a trace."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from designer import checkpoint
+from designer.campaign import Campaign
+from designer.errors import InputError
+from designer.laboratory import Laboratory, ask, tell
+from designer.learner import Learner, LearnerSettings
+from designer.objective import Objective, Term
+from designer.policy import RecurrentPolicy
+from designer.protocols import Task
+from designer.sequences import Edits, Sequences, TokenDesign, draw, show
+from designer.settings import Settings
+from designer.store import Store
+
+WANTED = "abcabcab"
+ENV = Sequences("abcd", max_length=8, min_length=2)
+TASK = Task("letters", ENV, ENV.parse, show, draw, proposer=Edits(ENV), bucket=lambda d: d.text[:2])
+
+
+@dataclass
+class Match:
+    """Share of letters in the wanted place."""
+
+    name: str = "match"
+    cheap: bool = False
+    asked: list[str] = field(default_factory=list)
+
+    def __call__(self, designs: Sequence[TokenDesign]) -> Any:
+        """Return values in [0, 1]."""
+        self.asked += [design.key for design in designs]
+        pairs = [zip(d.text, WANTED, strict=False) for d in designs]
+        return np.array([sum(a == b for a, b in pair) / 8 for pair in pairs])
+
+
+SETTINGS = Settings(
+    seed=3, batch_size=32, budget=600, replay=16, proposals=6, bucket_size=9, checkpoint_every=3
+)
+
+
+def campaign(
+    settings: Settings = SETTINGS,
+    *,
+    store: Store | None = None,
+    oracle: Any = None,
+    **learning: Any,
+) -> Campaign:
+    policy = RecurrentPolicy(ENV.obs_size, ENV.num_actions, hidden=16, seed=settings.seed)
+    learner = Learner(policy, LearnerSettings(**({"lr": 1e-2} | learning)))
+    objective = Objective([Term(oracle or Match())])
+    return Campaign(TASK, learner, objective, settings, store=store)
+
+
+def fingerprint(done: Campaign) -> str:
+    return checkpoint.fingerprint(done.learner.policy.state_dict())
+
+
+@pytest.mark.parametrize("epochs", [1, 3])
+def test_finds_the_target_within_the_budget_and_stops(epochs: int) -> None:
+    oracle = Match()
+    done = campaign(replace(SETTINGS, budget=3000, target=1.0), oracle=oracle, epochs=epochs)
+    result = done.run()
+    assert result.stopped == "target" and result.best[0].design == WANTED
+    assert result.evaluations == len(set(oracle.asked)) < 3000
+    assert [f.reward for f in result.best] == sorted((f.reward for f in result.best), reverse=True)
+
+
+def test_budget_steps_and_exhaustion_stop_exactly() -> None:
+    oracle = Match()
+    assert campaign(oracle=oracle).run().stopped == "budget"
+    assert len(set(oracle.asked)) == 600
+    assert campaign(replace(SETTINGS, steps=2)).run().steps == 2
+    tiny = Sequences("ab", max_length=1)
+    small = campaign(replace(SETTINGS, patience=2, proposals=0, budget=None))
+    small.task = replace(TASK, environment=tiny, parse=tiny.parse)
+    policy = RecurrentPolicy(tiny.obs_size, tiny.num_actions, hidden=4, seed=0)
+    small.learner = Learner(policy, LearnerSettings())
+    result = small.run()
+    assert result.stopped == "exhausted" and result.evaluations == 2
+
+
+def test_same_seed_same_run_and_another_seed_another() -> None:
+    first, second = campaign(replace(SETTINGS, steps=6)), campaign(replace(SETTINGS, steps=6))
+    one, two = first.run(), second.run()
+    assert [f.key for f in one.best] == [f.key for f in two.best]
+    assert fingerprint(first) == fingerprint(second)
+    other = campaign(replace(SETTINGS, steps=6, seed=4))
+    other.run()
+    assert fingerprint(other) != fingerprint(first)
+
+
+@pytest.mark.parametrize("cheap", [True, False])
+@pytest.mark.parametrize("learning", [{}, {"epochs": 3, "minibatches": 2, "baseline": "critic"}])
+def test_resumed_equals_uninterrupted(tmp_path: Path, cheap: bool, learning: Any) -> None:
+    settings = replace(SETTINGS, steps=12)
+    whole_store = Store(tmp_path / "whole.sqlite")
+    whole = campaign(settings, store=whole_store, oracle=Match(cheap=cheap), **learning)
+    whole.run()
+
+    store = Store(tmp_path / "cut.sqlite")
+    cut = campaign(settings, store=store, oracle=Match(cheap=cheap), **learning)
+
+    def save_at_six() -> None:  # the run goes on to step 8, and dies there
+        if cut.steps == 6:
+            checkpoint.save(tmp_path, cut.state())
+
+    cut.run(stop=lambda: "killed" if cut.steps == 8 else None, save=save_at_six)
+    loaded = checkpoint.load(tmp_path)
+    assert loaded is not None
+    oracle = Match(cheap=cheap)
+    again = campaign(settings, store=store, oracle=oracle, **learning)
+    again.restore(loaded)
+    assert again.steps == 6
+    again.run()
+    assert fingerprint(again) == fingerprint(whole)
+    assert store.designs() == whole_store.designs()
+    assert again.meter.spent == whole.meter.spent
+    assert again.archive.state() == whole.archive.state()
+    if not cheap:
+        assert len(oracle.asked) == len(set(oracle.asked)) < again.meter.spent
+
+
+SCRIPT = """
+import sys
+from pathlib import Path
+sys.path.insert(0, sys.argv[1])
+import torch; torch.set_num_threads(1)
+from test_campaign import SETTINGS, campaign, fingerprint
+from dataclasses import replace
+from designer.rundir import RunDirectory
+path = Path(sys.argv[2])
+run = RunDirectory.reopen(path) if path.exists() else RunDirectory.create(path, "", {})
+job = campaign(replace(SETTINGS, steps=40, budget=None, checkpoint_every=2), store=run.store)
+state = run.load()
+if state is not None:
+    job.restore(state)
+job.run(on_step=lambda m: print(m["step"], flush=True), save=lambda: run.save(job.state()))
+print("end", fingerprint(job), flush=True)
+"""
+
+
+def test_killed_and_resumed_ends_bit_identical(tmp_path: Path) -> None:
+    here = str(Path(__file__).parent)
+
+    def start(name: str) -> subprocess.Popen[str]:
+        command = [sys.executable, "-c", SCRIPT, here, str(tmp_path / name)]
+        return subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
+
+    whole, _ = start("whole").communicate()
+    for delay in (0.05, 0.2):
+        process = start("cut")
+        assert process.stdout is not None
+        process.stdout.readline()  # at least one step
+        time.sleep(delay)
+        os.kill(process.pid, signal.SIGKILL)
+        process.communicate()
+    resumed, _ = start("cut").communicate()
+    assert whole.splitlines()[-1] == resumed.splitlines()[-1]
+    stores = [Store(tmp_path / name / "campaign.sqlite") for name in ("whole", "cut")]
+    assert stores[0].designs() == stores[1].designs()
+
+
+def test_people_as_the_oracle(tmp_path: Path) -> None:
+    store = Store(tmp_path / "c.sqlite")
+    state: dict[str, Any] = {}
+
+    def reopened() -> Campaign:
+        job = campaign(replace(SETTINGS, budget=30), store=store, oracle=Laboratory(("match",)))
+        job.objective = Objective([Term(job.objective.oracles[0], column="match")])
+        if state:
+            checkpoint.save(tmp_path, state)
+            loaded = checkpoint.load(tmp_path)
+            assert loaded is not None
+            job.restore(loaded)
+        return job
+
+    job = reopened()
+    with pytest.raises(Exception, match="designer ask"):
+        replace_task = replace(TASK, examples=[ENV.parse("ab")])
+        job.task = replace_task
+        job.run()
+    job = reopened()
+    first = ask(job, 10)
+    assert len({d.key for d in first.designs}) == 10
+    state = job.state()
+    job = reopened()
+    again = ask(job, 99)  # days later, the same designs
+    assert [d.key for d in again.designs] == [d.key for d in first.designs]
+    with pytest.raises(InputError, match="not asked for"):
+        tell(job, {"zzz": {"match": 1.0}})
+    results = {d.key: {"match": float(Match()([d])[0])} for d in first.designs}
+    blank = first.designs[0].key
+    results[blank] = {"match": float("nan")}
+    before = fingerprint(job)
+    tell(job, results)
+    assert job.meter.spent == 9 and fingerprint(job) != before
+    with pytest.raises(InputError, match="no designs are waiting"):
+        tell(job, {})
+    state = job.state()
+    job = reopened()
+    second = ask(job, 50)  # 21 are left in the budget
+    assert len(second.designs) == 21
+    known = {d.key for d in first.designs} - {blank}
+    assert not known & {d.key for d in second.designs}
