@@ -54,7 +54,7 @@ def pipeline(parts: Parts) -> dict[str, float]:
         )
         campaign.objective = _timed(campaign.objective, "score", clock)  # type: ignore[assignment]
         learner = _Timed(campaign.learner, {"update": "learn", "imitate": "learn"}, clock)
-        campaign.learner = learner
+        campaign.learner = learner  # type: ignore[assignment]
         campaign.store = _Timed(store, {"write_step": "record"}, clock)  # type: ignore[assignment]
         asked = total = designs = 0.0
         for step in range(WARM_UP + STEPS):

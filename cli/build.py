@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from designer.learner import Learner
 from designer.transforms import TRANSFORMS
 
 from designer import plugins
@@ -16,6 +15,7 @@ from designer.campaign import Campaign
 from designer.config import Document, show
 from designer.errors import InputError
 from designer.laboratory import Laboratory
+from designer.learner import LEARNERS, Learner, LearnerSettings
 from designer.objective import Objective, Penalty, Term, identity
 from designer.policy import POLICIES
 from designer.protocols import Task
@@ -94,7 +94,7 @@ def build(document: Document, *, allow_plugins: bool = False) -> Parts:
     shared = {**task.context, "workers": machine.workers, "device": str(device)}
     objective = build_objective(document, shared, allow_plugins=allow_plugins)
     policy = _policy(document, use, task, settings.seed).to(device)
-    learner = _learner(document, policy)
+    learner = _learner(document, use, policy, settings.seed)
     return Parts(task, policy, learner, objective, settings, machine, device)
 
 
@@ -138,8 +138,12 @@ def _policy(document: Document, use: _Plugins, task: Task, seed: int) -> torch.n
     return policy
 
 
-def _learner(document: Document, policy: torch.nn.Module) -> Learner:
-    raise NotImplementedError
+def _learner(document: Document, use: _Plugins, policy: Any, seed: int) -> Learner:
+    make = use.find(("learner",), LEARNERS, "reinforce")
+    given = {} if "seed" in document.table(("learner",), {}) else {"seed": seed}
+    settings: LearnerSettings = document.build(("learner",), make, given)
+    with document.blamed(("learner",)):
+        return Learner(policy, settings)
 
 
 def _term(document: Document, use: _Plugins, path: Keys, shared: Mapping[str, Any]) -> Term:

@@ -80,6 +80,7 @@ def _why(result: Result) -> str:
         "exhausted": "nothing new was found for a while",
         "failed": "the oracle failed too often",
         "interrupted": "interrupted",
+        "waiting": "more designs can be asked for",
     }
     return reasons.get(result.stopped, result.stopped)
 

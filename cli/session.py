@@ -61,7 +61,8 @@ def report_on(path: Path, options: Options) -> None:
     """Print what a run found so far, and write its exports again."""
     with RunDirectory.reopen(path) as run:
         campaign = reopened(run, options)
-        reason = campaign.finished() or "interrupted"
+        idle = "waiting" if asks_people(campaign.objective) else "interrupted"
+        reason = campaign.finished() or idle
         report(campaign, run, campaign.result(reason), options)
 
 

@@ -8,7 +8,7 @@ it, and closes the batch: rows left blank stay unmeasured and may be asked for a
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -86,8 +86,9 @@ def tell(campaign: Campaign, results: Mapping[str, Mapping[str, float]]) -> Metr
             raise InputError(f"design {key!r} was not asked for; {nearest(key, asked)}")
     measured = {k: row for k, row in results.items() if any(v == v for v in row.values())}
     laboratory(campaign).results.update(measured)
-    campaign.meter([asked[key] for key in measured])
-    metrics = campaign.tell(batch, campaign.judge(batch, run=False))
+    rows = [d if d is not None and d.key in measured else None for d in batch.designs]
+    fresh = campaign.meter(rows).fresh  # told just now: they are new, and are remembered as such
+    metrics = campaign.tell(batch, replace(campaign.judge(batch, run=False), fresh=fresh))
     campaign.pending = None
     return metrics
 

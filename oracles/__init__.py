@@ -24,6 +24,7 @@ ORACLES: dict[str, str] = {
     # the user's own: a model, and (by consent) a function or a program
     "surrogate": "oracles.surrogate:surrogate",
     "custom_surrogate": "oracles.surrogate:custom_surrogate",
+    "laboratory": "designer.laboratory:Laboratory",
     "python": "oracles.python:python",
     "program": "oracles.program:Program",
 }
