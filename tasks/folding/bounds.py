@@ -8,7 +8,8 @@ where C(h) is the largest number of neighbouring pairs among h points of the lat
     cubic       quasi-cubes                  L. Alonso and R. Cerf, Electron. J. Combin. 3 (1996)
     fcc         table up to 60, 100, 150, 200, from the H-core database of the CPSP-tools
                 (M. Mann, S. Will, R. Backofen, BMC Bioinformatics 9:230, 2008); in between,
-                6 more a point: the extreme point of any set has at most 6 neighbours
+                6 more a point (the extreme point of any set has at most 6 neighbours) or the next
+                entry, whichever is less
 
 On the square and cubic lattices contacts join even to odd residues, so they are also at most
 the free neighbours of either kind. For other matrices each contact is shared between its ends.
@@ -117,8 +118,9 @@ def _cubic(points: int) -> int:
 def _fcc(points: int) -> int:
     if points < len(_FCC):
         return _FCC[points]
-    known = max(size for size in _FCC_BEYOND if size <= points)
-    return _FCC_BEYOND[known] + 6 * (points - known)
+    below = max(size for size in _FCC_BEYOND if size <= points)
+    above = [pairs for size, pairs in _FCC_BEYOND.items() if size >= points]
+    return min([_FCC_BEYOND[below] + 6 * (points - below), *above])
 
 
 _MOST: dict[str, Callable[[int], int]] = {

@@ -16,7 +16,7 @@ from tasks.folding.design import Fold
 from tasks.folding.energy import matrix_named
 from tasks.folding.lattices import Lattice, lattice_named
 
-LIMITS = {"square": 24, "triangular": 16, "cubic": 16, "fcc": 12}  # residues
+LIMITS = {"square": 24, "triangular": 16, "cubic": 16, "fcc": 10}  # residues
 
 
 @dataclass(frozen=True)
@@ -33,8 +33,8 @@ def ground_states(
 ) -> Ground:
     """Return the exact ground states; at most `keep` folds are listed.
 
-    Seconds for HP chains at the limits (24 residues on the square lattice, 16 on the triangular
-    and cubic, 12 on FCC); a longer chain raises InputError.
+    Half a minute for typical HP chains at the limits (24 residues on the square lattice, 16 on
+    the triangular and cubic, 10 on FCC); a longer chain raises InputError.
     """
     limit = LIMITS[lattice_named(lattice).name]
     if len(sequence) > limit:
