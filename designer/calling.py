@@ -6,14 +6,16 @@ design at a time, so that only the guilty rows are lost.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 
 from designer.errors import DesignerError, OracleError
 from designer.protocols import Floats, Measured, Oracle
+
+Arrival = tuple[Sequence[int], Measured]  # rows, and what was measured of them
 
 
 @dataclass(frozen=True)
@@ -23,44 +25,88 @@ class Answer:
     columns: dict[str, Floats]  # raw values [N], NaN = failed
     designs: list[Any]  # [N] completed where measuring completed them
     errors: dict[int, str]  # row -> why it failed
+    attempts: dict[int, int] = field(default_factory=dict)  # row -> tries, where more than 1
 
 
 def call(oracle: Oracle[Any], designs: Sequence[Any]) -> Answer:
     """Return the oracle's validated answer; raises OracleError where the contract is broken."""
-    rows = list(designs)
+    given = list(designs)
     try:
-        return _validated(oracle, oracle(rows), rows)
+        return validated(oracle.name, oracle(given), given)
     except DesignerError:
         raise
     except Exception as error:
-        if len(rows) == 1:
+        if len(given) == 1:
             reason = f"{type(error).__name__}: {error}"
-            return Answer({oracle.name: np.array([np.nan])}, rows, {0: reason})
-    return _joined([call(oracle, [design]) for design in rows], oracle.name)
+            return Answer({oracle.name: np.array([np.nan])}, given, {0: reason})
+    singles = [call(oracle, [design]) for design in given]
+    return joined([([row], part) for row, part in enumerate(singles)], given, oracle.name)
 
 
-def _joined(parts: Sequence[Answer], name: str) -> Answer:
-    """Put single answers together; a failed one may not know the names of the columns."""
-    names = {n: None for part in parts if not part.errors for n in part.columns} or {name: None}
-    nan = np.array([np.nan])
-    columns = {n: np.concatenate([part.columns.get(n, nan) for part in parts]) for n in names}
-    errors = {row: part.errors[0] for row, part in enumerate(parts) if part.errors}
-    return Answer(columns, [part.designs[0] for part in parts], errors)
+def stream(oracle: Oracle[Any], designs: Sequence[Any]) -> Iterator[tuple[list[int], Answer]]:
+    """Yield validated answers as they arrive: all at once where the oracle has no `stream`.
+
+    Raises OracleError where a row comes twice, or not at all.
+    """
+    if not hasattr(oracle, "stream"):
+        yield list(range(len(designs))), call(oracle, designs)
+        return
+    due = set(range(len(designs)))
+    for rows, measured in oracle.stream(designs):
+        if not due.issuperset(rows) or len(set(rows)) != len(rows):
+            raise OracleError(f"oracle {oracle.name!r} answered for rows {list(rows)} unasked")
+        due -= set(rows)
+        yield list(rows), validated(oracle.name, measured, [designs[row] for row in rows])
+    if due:
+        raise OracleError(f"oracle {oracle.name!r} gave no answer for row {min(due)}")
 
 
-def _validated(oracle: Oracle[Any], result: Any, designs: list[Any]) -> Answer:
-    measured = result if isinstance(result, Measured) else Measured({oracle.name: result})
+def joined(
+    parts: Sequence[tuple[Sequence[int], Answer]], designs: Sequence[Any], name: str
+) -> Answer:
+    """Put answers for some rows together, in the order of `designs`.
+
+    What failed throughout may not know the names of the columns: NaN in those of the others.
+    """
+    knowing = [part for rows, part in parts if len(part.errors) < len(rows)]
+    names = dict.fromkeys(n for part in knowing for n in part.columns) or {name: None}
+    columns: dict[str, Floats] = {n: np.full(len(designs), np.nan) for n in names}
+    done, errors, attempts = list(designs), {}, {}
+    for rows, part in sorted(parts, key=lambda one: one[0][0] if one[0] else -1):
+        for n in names:
+            if n in part.columns:
+                columns[n][list(rows)] = part.columns[n]
+        for i, row in enumerate(rows):
+            done[row] = part.designs[i]
+        errors.update({rows[i]: why for i, why in part.errors.items()})
+        attempts.update({rows[i]: tries for i, tries in part.attempts.items()})
+    return Answer(columns, done, errors, attempts)
+
+
+def together(parts: Iterator[Arrival], designs: Sequence[Any], name: str) -> Measured:
+    """Return arrivals as one answer, in the order of `designs`."""
+    answers = [
+        (rows, validated(name, given, [designs[row] for row in rows])) for rows, given in parts
+    ]
+    whole = joined(answers, designs, name)
+    same = all(one is other for one, other in zip(whole.designs, designs, strict=True))
+    return Measured(whole.columns, None if same else whole.designs, whole.errors, whole.attempts)
+
+
+def validated(name: str, result: Any, designs: list[Any]) -> Answer:
+    """Return an oracle's result as an answer for N designs; raises OracleError."""
+    measured = result if isinstance(result, Measured) else Measured({name: result})
     columns = {
-        name: _numbers(oracle.name, name, values, len(designs))
-        for name, values in measured.columns.items()
+        column: _numbers(name, column, values, len(designs))
+        for column, values in measured.columns.items()
     }
     done = designs if measured.designs is None else list(measured.designs)
     if len(done) != len(designs):
         raise OracleError(
-            f"oracle {oracle.name!r}: {len(designs)} designs went in and {len(done)} came back; "
+            f"oracle {name!r}: {len(designs)} designs went in and {len(done)} came back; "
             "return one a row, in order"
         )
-    return Answer(columns, done, dict(measured.errors))
+    return Answer(columns, done, dict(measured.errors), dict(measured.attempts))
 
 
 def _numbers(oracle: str, column: str, values: Any, count: int) -> Floats:

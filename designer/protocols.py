@@ -155,12 +155,13 @@ class Measured:
     `columns` maps an endpoint's name to raw values [N] float64 in their own unit; NaN where the
     measurement failed. `designs` is None, or the N designs as measuring completed them (an
     expression with its fitted constants): penalties and reports see these.
-    `errors` maps a row to the reason it failed.
+    `errors` maps a row to the reason it failed, `attempts` to the tries it took where more than 1.
     """
 
     columns: Mapping[str, Floats]
     designs: Sequence[Any] | None = None
     errors: Mapping[int, str] = field(default_factory=dict)
+    attempts: Mapping[int, int] = field(default_factory=dict)
 
 
 class Oracle(Protocol[D_contra]):
@@ -169,6 +170,9 @@ class Oracle(Protocol[D_contra]):
     `cheap` oracles are recomputed rather than journalled row by row; the others are paid for,
     and each of their results is committed before anything is learned from it.
     Permuting or splitting the batch changes nothing. A plain array means one column, `name`.
+
+    Optional method, looked for with `getattr`: ``stream(designs)`` yields ``(rows, Measured)`` as
+    results arrive, in any order, each row once; each is committed before the next is waited for.
     """
 
     @property

@@ -12,12 +12,14 @@ from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 
+MARK = "DESIGNER_WORKER"  # carried by what a watched worker starts; see `oracles.isolation`
 # What programs need to run at all; keys and tokens of this session are nobody's business.
 PASSED = (
     *("PATH", "HOME", "USER", "LOGNAME", "SHELL", "TZ", "TMPDIR", "TMP", "TEMP"),
     *("LANG", "LANGUAGE", "LC_ALL", "LC_CTYPE", "LC_NUMERIC"),
     *("LD_LIBRARY_PATH", "PYTHONPATH", "VIRTUAL_ENV", "CONDA_PREFIX"),
     *("CUDA_VISIBLE_DEVICES", "OMP_NUM_THREADS"),
+    MARK,
 )
 _TAIL = 65_536  # bytes of stderr kept
 
@@ -58,7 +60,7 @@ def converse(
     finally:
         _end(process)
     if process.returncode:
-        raise ProgramFailed(_ending(process.returncode, err))
+        raise ProgramFailed(ending(process.returncode, err))
     return out.decode("utf-8", errors="replace")
 
 
@@ -77,21 +79,21 @@ def _read(
         selector.register(process.stderr, selectors.EVENT_READ, err)
         while selector.get_map():
             if time.monotonic() > deadline:
-                raise ProgramFailed(f"no answer within {timeout:g} s{_said(err)}")
+                raise ProgramFailed(f"no answer within {timeout:g} s{said(err)}")
             for key, _ in selector.select(timeout=0.05):
                 chunk = os.read(key.fd, 65_536)
                 if not chunk:
                     selector.unregister(key.fileobj)
                 key.data.extend(chunk)
             if len(out) > max_output:
-                raise ProgramFailed(f"more than {max_output} bytes of output{_said(err)}")
+                raise ProgramFailed(f"more than {max_output} bytes of output{said(err)}")
             del err[:-_TAIL]
             if process.poll() is not None:
                 _kill_group(process)  # a child left behind would hold the pipes open
     try:
         process.wait(max(0.0, deadline - time.monotonic()))
     except subprocess.TimeoutExpired:
-        raise ProgramFailed(f"still running after {timeout:g} s{_said(err)}") from None
+        raise ProgramFailed(f"still running after {timeout:g} s{said(err)}") from None
     return bytes(out), bytes(err)
 
 
@@ -108,14 +110,15 @@ def _kill_group(process: subprocess.Popen[bytes]) -> None:
         os.killpg(process.pid, signal.SIGKILL)
 
 
-def _ending(code: int, err: bytes) -> str:
+def ending(code: int, err: bytes) -> str:
+    """Return how a process ended, with its last line on stderr."""
     if code < 0:
         name = signal.Signals(-code).name if -code in set(signal.Signals) else f"signal {-code}"
-        return f"killed by {name}{_said(err)}"
-    return f"exit code {code}{_said(err)}"
+        return f"killed by {name}{said(err)}"
+    return f"exit code {code}{said(err)}"
 
 
-def _said(err: bytes | bytearray) -> str:
+def said(err: bytes | bytearray) -> str:
     """Return the last line on stderr as the end of a message."""
     lines = [line.strip() for line in err.decode("utf-8", errors="replace").splitlines()]
     last = next((line for line in reversed(lines) if line), "")

@@ -27,7 +27,7 @@ def each(name: str, designs: Sequence[D], measure: Callable[[D], float]) -> Meas
     return Measured({name: values}, errors=errors)
 
 
-def reason(error: Exception) -> str:
+def reason(error: BaseException) -> str:
     """Return the type and message of an error as one line of at most 300 characters."""
     text = " ".join(str(error).split())
     return f"{type(error).__name__}: {text}"[:300] if text else type(error).__name__

@@ -55,7 +55,10 @@ def test_faults_keep_to_their_rows(path: Path) -> None:
         assert measured.columns["score"].tolist() == pytest.approx(
             [1, 2, np.nan, 3, np.nan, 2, 1], nan_ok=True
         )
-        assert measured.errors == {2: "the worker process died", 4: "ValueError: no"}
+        assert measured.errors == {
+            2: "the worker process ended: exit code 9",
+            4: "ValueError: no",
+        }
         assert oracle([Plain("ff")]).columns["score"].tolist() == [2]  # and it goes on
         with pytest.raises(OracleError, match="returned 0 values"):
             oracle([Plain("short")])
