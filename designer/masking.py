@@ -69,11 +69,21 @@ def _inverted(mass: Tensor, uniform: Tensor) -> Tensor:
     that action has mass; a parallel sum may fall by a rounding error, hence the other form.
     """
     cumulative = mass.cumsum(-1)
-    below = 1.0 - 4.0 * torch.finfo(mass.dtype).eps
-    threshold = (uniform * (cumulative[..., -1] * below)).unsqueeze(-1)
+    border = threshold(cumulative, uniform)
     if mass.device.type == "cpu":
-        return torch.searchsorted(cumulative, threshold, right=True).squeeze(-1)
-    beyond = (cumulative > threshold).to(torch.uint8) + 1
+        return torch.searchsorted(cumulative, border, right=True).squeeze(-1)
+    return first_beyond(mass, cumulative, border)
+
+
+def threshold(cumulative: Tensor, uniform: Tensor) -> Tensor:
+    """Return [..., 1] `uniform` times the total, strictly below the total."""
+    below = 1.0 - 4.0 * torch.finfo(cumulative.dtype).eps
+    return (uniform * (cumulative[..., -1] * below)).unsqueeze(-1)
+
+
+def first_beyond(mass: Tensor, cumulative: Tensor, border: Tensor) -> Tensor:
+    """Return the first action with mass beyond the border, or else the first with mass."""
+    beyond = (cumulative > border).to(torch.uint8) + 1
     return (beyond * (mass > 0)).argmax(-1)
 
 

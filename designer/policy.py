@@ -39,10 +39,11 @@ class RecurrentPolicy(nn.Module):
         _check_sizes(obs_size=obs_size, num_actions=num_actions, hidden=hidden, layers=layers)
         self.obs_size, self.num_actions = obs_size, num_actions
         self.hidden, self.layers, self.embedding = hidden, layers, embedding
-        self.embed = nn.Linear(obs_size, embedding) if embedding > 0 else nn.Identity()
-        self.gru = nn.GRU(embedding or obs_size, hidden, layers, batch_first=True)
-        self.head = nn.Linear(hidden, num_actions)
-        self.value_head = nn.Linear(hidden, 1)
+        with torch.random.fork_rng(devices=[], enabled=seed is not None):
+            self.embed = nn.Linear(obs_size, embedding) if embedding > 0 else nn.Identity()
+            self.gru = nn.GRU(embedding or obs_size, hidden, layers, batch_first=True)
+            self.head = nn.Linear(hidden, num_actions)
+            self.value_head = nn.Linear(hidden, 1)
         self._initialise(seed)
 
     def settings(self) -> dict[str, Any]:

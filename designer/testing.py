@@ -52,6 +52,7 @@ def check_environment(env: Environment[Any, Any], batch_size: int = 32, seed: in
     _check_designs(env, actions)
 
 
+@torch.no_grad()
 def check_policy(policy: Policy, env: Environment[Any, Any], batch_size: int = 8) -> None:
     """Check that `step` and `unroll` agree (1e-5), and that rows do not influence each other."""
     from designer.rollout import evaluate

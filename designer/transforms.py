@@ -210,11 +210,8 @@ def _check_distinct(owner: object, low: float, high: float) -> None:
 
 
 def _check_ordered(owner: object, low: float, high: float, *, equal: bool = False) -> None:
-    if equal:
-        ordered = low <= high
-    else:
-        ordered = low < high and math.isfinite(low) and math.isfinite(high)
-    if not ordered:
+    finite = math.isfinite(low) and math.isfinite(high)
+    if not (low <= high if equal else low < high and finite):
         raise InputError(f"{owner!r}: expected low below high; swap them or choose another kind")
 
 
