@@ -22,7 +22,6 @@ from designer.errors import InputError, nearest
 from designer.store import Store
 
 STAGES = ("sample", "decode", "propose", "score", "learn", "record")
-WARM_UP, STEPS = 3, 20
 
 
 def bench(name: str, options: Options) -> None:
@@ -40,7 +39,7 @@ def bench(name: str, options: Options) -> None:
     Console().print(table)
 
 
-def pipeline(parts: Parts) -> dict[str, float]:
+def pipeline(parts: Parts, warm_up: int = 3, steps: int = 20) -> dict[str, float]:
     """Return designs judged a second, and each stage's share of a step's time."""
     clock: dict[str, float] = defaultdict(float)
     with tempfile.TemporaryDirectory() as folder:
@@ -57,8 +56,8 @@ def pipeline(parts: Parts) -> dict[str, float]:
         campaign.learner = learner  # type: ignore[assignment]
         campaign.store = _Timed(store, {"write_step": "record"}, clock)  # type: ignore[assignment]
         asked = total = designs = 0.0
-        for step in range(WARM_UP + STEPS):
-            if step == WARM_UP:
+        for step in range(warm_up + steps):
+            if step == warm_up:
                 clock.clear()
                 asked = total = designs = 0.0
             started = time.perf_counter()

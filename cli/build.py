@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from designer.transforms import TRANSFORMS
 
 from designer import plugins
 from designer.campaign import Campaign
@@ -22,6 +21,7 @@ from designer.protocols import Task
 from designer.settings import Settings
 from designer.store import Store
 from designer.toml import Keys
+from designer.transforms import TRANSFORMS
 from oracles import ORACLES, PENALTIES
 from oracles.pool import Parallel
 from oracles.registry import resolve_oracle

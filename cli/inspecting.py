@@ -49,7 +49,7 @@ def score(oracle: str, file: str, task: str | None, options: Options) -> None:
     answer = call(judge, designs)
     values = answer.columns.get(judge.name, next(iter(answer.columns.values())))
     for design, value in zip(designs, values.tolist(), strict=True):
-        print(f"{value!r}\t{design.text}")
+        print(f"{value + 0.0!r}\t{design.text}")  # + 0.0: no minus before a zero
     for row, reason in sorted(answer.errors.items()):
         print(f"{name}:{texts[row][0]}: not measured: {reason}", file=sys.stderr)
 

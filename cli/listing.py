@@ -11,7 +11,11 @@ from rich.console import Console
 from designer import plugins, signature
 from designer.errors import InputError, nearest
 
-INJECTED = {"data", "workers", "obs_size", "num_actions", "seed"}  # the program fills these in
+FILLED = {  # parameters that the program fills in, by group
+    "oracles": {"data", "workers", "device"},
+    "policies": {"obs_size", "num_actions", "seed"},
+    "tables": {"terms", "penalties"},
+}
 
 
 def listing(what: str) -> None:
@@ -33,15 +37,14 @@ def listing(what: str) -> None:
         console.print(f"[bold]{name}[/bold]")
         for line in (inspect.getdoc(found) or "").splitlines():
             console.print(f"  {line}", markup=False)
-        for line in _settings(found):
+        for line in _settings(found, FILLED.get(what, set())):
             console.print(f"    {line}", markup=False)
 
 
 def _groups() -> dict[str, Mapping[str, str]]:
     from designer.learner import LEARNERS
-    from designer.transforms import TRANSFORMS
-
     from designer.policy import POLICIES
+    from designer.transforms import TRANSFORMS
     from oracles import ORACLES, PENALTIES
     from tasks import TASKS
 
@@ -60,9 +63,9 @@ def _groups() -> dict[str, Mapping[str, str]]:
     }
 
 
-def _settings(found: Callable[..., Any]) -> list[str]:
+def _settings(found: Callable[..., Any], filled: set[str]) -> list[str]:
     parameters = signature.parameters(found)
-    shown = {name: p for name, p in parameters.items() if name not in INJECTED}
+    shown = {name: p for name, p in parameters.items() if name not in filled}
     hints = signature.hints(found, shown)
     lines = []
     for name, parameter in shown.items():

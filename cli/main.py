@@ -66,7 +66,7 @@ def fold(
     sequence: Annotated[str, typer.Argument(metavar="SEQUENCE", help="Letters H and P.")],
     options: Options,
     lattice: Annotated[str, typer.Option(help="square, triangular, cubic or fcc.")] = "square",
-    energy: Annotated[str, typer.Option(help="The contact energy: see `list oracles`.")] = "hp",
+    energy: Annotated[str, typer.Option(help="hp, mj, mj-reduced, or a matrix file.")] = "hp",
 ) -> None:
     """Fold a chain to its lowest contact energy on a lattice."""
     from cli.presets import fold
@@ -159,7 +159,7 @@ def validate(campaign: Campaign, options: Options) -> None:
 
 
 @app.command()
-@with_options(only=LITTLE)
+@with_options(only=(*LITTLE, "assignments"))
 def score(
     oracle: Annotated[str, typer.Argument(metavar="ORACLE", help="A name, or FILE.py:FUNCTION.")],
     options: Options,

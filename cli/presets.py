@@ -41,6 +41,8 @@ def fold(sequence: str, lattice: str, energy: str) -> Document:
     document = shipped("fold")
     document.override(("task", "sequence"), sequence, "SEQUENCE")
     document.override(("task", "lattice"), lattice, "--lattice")
+    named = str(Path(energy).absolute()) if Path(energy).is_file() else energy
+    document.override(("task", "matrix"), named, "--energy")
     return document
 
 

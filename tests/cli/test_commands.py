@@ -1,0 +1,284 @@
+"""Every command as a person or a program uses it, on small campaigns."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from cli.main import invoke
+
+CHAIN = "HPHPPHHPHPPHPHHPPHPH"
+QUICK = ("--set", "campaign.batch_size=16", "--set", "policy.hidden=8", "--quiet")
+Ran = Callable[..., tuple[int, str, str]]
+
+
+@pytest.fixture
+def ran(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Ran:
+    """Run one command in an empty folder; return code, stdout and stderr."""
+    monkeypatch.chdir(tmp_path)
+
+    def run(*arguments: str) -> tuple[int, str, str]:
+        code = invoke(list(arguments))
+        captured = capsys.readouterr()
+        return code, captured.out, captured.err
+
+    return run
+
+
+def fold(*more: str, steps: int = 3) -> tuple[str, ...]:
+    return ("fold", CHAIN, *QUICK, "--set", f"campaign.steps={steps}", *more)
+
+
+def test_json_is_exactly_one_object(ran: Ran) -> None:
+    code, out, err = ran(*fold("--json", "--out", "run"))
+    assert code == 0 and err == ""
+    said: dict[str, Any] = json.loads(out)
+    assert list(said) == [
+        "run", "task", "evaluations", "seconds", "stopped", "symbols", "best", "front",
+    ]  # fmt: skip
+    assert said["run"] == "run" and said["task"] == "folding" and said["stopped"] == "steps"
+    rewards = [entry["reward"] for entry in said["best"]]
+    assert rewards == sorted(rewards, reverse=True) and len(rewards) <= 100
+    best = said["best"][0]
+    assert set(best["design"]) <= set("RLUD") and len(best["design"]) == len(CHAIN) - 1
+    assert best["scores"]["energy"] < 0 and best["complexity"] == len(CHAIN)
+
+
+def test_a_run_directory_holds_what_the_documentation_says(ran: Ran) -> None:
+    code, out, _ = ran(*fold())
+    assert code == 0 and "everything is in runs/folding-" in out
+    (folder,) = Path("runs").iterdir()
+    names = {path.name for path in folder.iterdir()}
+    assert {
+        "campaign.toml", "manifest.json", "campaign.sqlite", "checkpoint.safetensors",
+        "best.csv", "front.csv", "best.svg",
+    } <= names  # fmt: skip
+    rows = list(csv.DictReader(io.StringIO((folder / "best.csv").read_text())))
+    assert rows[0]["design"] in out and float(rows[0]["energy"]) < 0
+    assert (folder / "best.svg").read_text().startswith("<svg")
+
+
+def test_the_resolved_campaign_file_runs_the_same_campaign(ran: Ran) -> None:
+    ran(*fold("--out", "first", "--seed", "5"))
+    code, _, _ = ran("run", "first/campaign.toml", "--out", "second", "--quiet")
+    assert code == 0
+    assert Path("first/best.csv").read_text() == Path("second/best.csv").read_text()
+
+
+def test_a_limit_can_be_raised_and_the_result_is_that_of_one_run(ran: Ran) -> None:
+    ran(*fold("--out", "parts", steps=2))
+    code, _, err = ran("resume", "parts", "--quiet")
+    assert code == 0 and "designer resume parts --set campaign.steps=N" in err
+    assert ran("resume", "parts", "--quiet", "--set", "campaign.steps=5")[0] == 0
+    ran(*fold("--out", "whole", steps=5))
+    assert Path("parts/best.csv").read_text() == Path("whole/best.csv").read_text()
+    code, out, _ = ran("report", "parts")
+    assert code == 0 and "all steps are done" not in out.splitlines()[0]
+
+
+def test_a_directory_with_a_run_is_not_overwritten(ran: Ran) -> None:
+    ran(*fold("--out", "run", steps=1))
+    code, out, err = ran(*fold("--out", "run", steps=1))
+    assert (code, out) == (3, "") and "continue it with `designer resume run`" in err
+
+
+def start(folder: Path, *arguments: str) -> subprocess.Popen[str]:
+    command = [sys.executable, "-m", "cli.main", *arguments]
+    return subprocess.Popen(
+        command, cwd=folder, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    )
+
+
+def wait_for(path: Path) -> None:
+    deadline = time.monotonic() + 60
+    while not path.exists():
+        assert time.monotonic() < deadline, f"{path} never came"
+        time.sleep(0.05)
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_ends_with_a_checkpoint_and_the_lock_keeps_others_out(
+    ran: Ran, tmp_path: Path, number: signal.Signals
+) -> None:
+    running = start(tmp_path, *fold("--out", "run", "--json", steps=100_000))
+    wait_for(tmp_path / "run" / "checkpoint.safetensors")
+    code, out, err = ran("resume", "run")
+    assert (code, out) == (6, "") and f"in use by process {running.pid}" in err
+    running.send_signal(number)
+    out, err = running.communicate(timeout=60)
+    assert running.returncode == 75
+    assert json.loads(out)["stopped"] == "interrupted"
+    assert "designer resume run" in err.splitlines()[-1]
+    steps = json.loads(ran("report", "run", "--json")[1])["evaluations"]
+    assert steps == json.loads(out)["evaluations"], "the checkpoint is of the last step"
+
+
+ORACLE = """
+import math
+def broken(text: str) -> float:
+    raise ValueError("no licence")
+def short(texts):
+    return [1.0]
+def words(texts):
+    return ["high"] * len(texts)
+def some(text: str) -> float:
+    return math.nan if text.endswith("U") else float(text.count("R"))
+"""
+
+
+def own(function: str) -> str:
+    Path("own.py").write_text(ORACLE)
+    Path("own.toml").write_text(
+        f"[campaign]\nbatch_size = 32\nsteps = 4\n[policy]\nhidden = 8\n[task]\n"
+        f'kind = "folding"\nsequence = "HPHPPHHPHH"\n[[objective]]\nkind = "own.py:{function}"\n'
+    )
+    return "own.toml"
+
+
+@pytest.mark.parametrize(
+    ("function", "text"),
+    [("broken", "no licence"), ("short", "1 value for "), ("words", "'high'")],
+)
+def test_an_oracle_that_fails_ends_with_4(ran: Ran, function: str, text: str) -> None:
+    code, out, err = ran("run", own(function), "--allow-plugins", "--quiet", "--json")
+    assert code == 4 and err.count("\n") == 1 and text in err
+    assert json.loads(out)["stopped"] == "failed"
+
+
+def test_unmeasured_designs_are_nan_never_a_number(ran: Ran) -> None:
+    code, out, _ = ran("run", own("some"), "--allow-plugins", "--quiet", "--json")
+    assert code == 0
+    found = json.loads(out)["best"]
+    assert found and all(not entry["design"].endswith("U") for entry in found)
+    Path("folds.txt").write_text("RRUULLUUU\n\nRRUULLUUR\n")
+    sequence = ("--task", "fold", "--set", "task.sequence=HPHPPHHPHH")
+    code, out, err = ran("score", "own.py:some", "folds.txt", *sequence)
+    assert (code, out) == (0, "nan\tRRUULLUUU\n3.0\tRRUULLUUR\n")
+    assert "folds.txt:1: not measured" in err
+
+
+def test_score_reads_stdin_and_names_the_line_of_a_fault(
+    ran: Ran, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    energy = ("score", "energy", "-", "--set", "task.sequence=HPPH")
+    monkeypatch.setattr("sys.stdin", io.StringIO("RUL\nRRR\n"))
+    assert ran(*energy)[:2] == (0, "-1.0\tRUL\n0.0\tRRR\n")
+    monkeypatch.setattr("sys.stdin", io.StringIO("RUL\nRXL\n"))
+    code, out, err = ran(*energy)
+    assert (code, out) == (3, "") and err.startswith("designer: stdin:2: fold 'RXL': letter 'X'")
+
+
+LABORATORY = """
+[campaign]
+seed = 1
+batch_size = 16
+[policy]
+hidden = 8
+[task]
+kind = "folding"
+sequence = "HPHPPHHPHPPHPHHPPHPH"
+[[objective]]
+kind = "laboratory"
+columns = ["yield", "purity"]
+column = "yield"
+"""
+
+
+def test_asking_and_telling(ran: Ran) -> None:
+    Path("lab.toml").write_text(LABORATORY)
+    assert "designer ask lab.toml N" in ran("run", "lab.toml")[2]
+    assert ran("validate", "lab.toml")[0] == 0
+    code, out, err = ran("ask", "lab.toml", "4", "--out", "job")
+    assert code == 0 and "4 designs wait for results: designer tell job RESULTS.csv" in err
+    assert ran("ask", "job", "9")[1] == out, "asking again changes nothing"
+    rows = list(csv.reader(io.StringIO(out)))
+    assert rows[0] == ["id", "design", "yield", "purity"] and len(rows) == 5
+    told = [rows[0], *([n, d, str(i), "0.5"] for i, (n, d, *_) in enumerate(rows[1:]))]
+    told[2][2:] = ["", ""]
+    text = "\n".join(",".join(row) for row in told)
+    Path("results.csv").write_text(text)
+    code, out, _ = ran("tell", "job", "results.csv", "--json")
+    assert code == 0
+    said = json.loads(out)
+    assert said["evaluations"] == 3
+    assert [entry["reward"] for entry in said["best"]] == [3.0, 2.0, 0.0]
+    assert said["best"][0]["design"] == rows[4][1]
+    assert "no designs wait" in ran("tell", "job", "results.csv")[2]
+    again = ran("ask", "job", "4")[1]
+    known = {row[1] for i, row in enumerate(rows[1:]) if i != 1}
+    assert not known & {row[1] for row in csv.reader(io.StringIO(again))}
+
+
+@pytest.mark.parametrize(
+    ("change", "place"),
+    [
+        (lambda t: t.replace("\n1,", "\n9,"), "bad.csv:2: id '9' was not asked for"),
+        (lambda t: t.replace("purity", "colour"), "bad.csv:1: no column 'purity'"),
+        (lambda t: t.replace("\n2,", "\n1,"), "bad.csv:3: "),
+        (lambda t: t.replace(",,", ",much,", 1), "bad.csv:2: yield is 'much', expected a number"),
+        (lambda t: t.splitlines()[0], "bad.csv: no rows"),
+    ],
+)
+def test_results_that_cannot_be_used(ran: Ran, change: Callable[[str], str], place: str) -> None:
+    Path("lab.toml").write_text(LABORATORY)
+    out = ran("ask", "lab.toml", "3", "--out", "job")[1]
+    Path("bad.csv").write_text(change(out))
+    code, _, err = ran("tell", "job", "bad.csv")
+    assert code == 3 and err.startswith(f"designer: {place}") and err.count("\n") == 1, err
+    assert ran("ask", "job", "3")[1] == out, "the designs still wait"
+
+
+@pytest.mark.parametrize("kind", ["equation", "fold", "molecule"])
+def test_init_writes_a_campaign_that_runs(ran: Ran, kind: str) -> None:
+    assert ran("init", kind)[0] == 0
+    code, out, _ = ran("validate", f"{kind}.toml")
+    assert code == 0 and out.startswith(f"{kind}.toml: fine")
+    code, out, _ = ran("run", f"{kind}.toml", *QUICK, "--set", "campaign.steps=1", "--json")
+    assert code == 0 and json.loads(out)["evaluations"] > 0
+    code, _, err = ran("init", kind)
+    assert code == 3 and "is there already" in err
+
+
+@pytest.mark.parametrize(
+    "what",
+    ["", "tasks", "oracles", "penalties", "transforms", "policies", "learners", "tables",
+     "lattices"],
+)  # fmt: skip
+def test_lists(ran: Ran, what: str) -> None:
+    code, out, _ = ran("list", what) if what else ran("list")
+    assert code == 0 and len(out.splitlines()) > 3
+
+
+def test_the_pipeline_benchmark_accounts_for_all_of_a_step(ran: Ran) -> None:
+    from cli.bench import STAGES, pipeline
+    from cli.build import build
+    from cli.presets import shipped
+
+    found = pipeline(build(shipped("fold")), warm_up=1, steps=2)
+    assert sum(found[stage] for stage in (*STAGES, "other")) == pytest.approx(1.0)
+    assert all(found[stage] > 0 for stage in STAGES) and found["other"] < 0.3
+    assert found["designs_per_second"] > 0
+
+
+def test_version(ran: Ran) -> None:
+    assert ran("--version")[:2] == (0, "designer 0.1.0\n")
+
+
+def test_a_bug_is_said_to_be_one(ran: Ran, monkeypatch: pytest.MonkeyPatch) -> None:
+    def broken(*_: object) -> None:
+        raise ZeroDivisionError("oops")
+
+    monkeypatch.setattr("cli.session.start", broken)
+    code, out, err = ran("fold", CHAIN)
+    assert (code, out) == (1, "") and err.startswith("designer: a bug: ZeroDivisionError: oops")
+    assert "Traceback" in ran("fold", CHAIN, "--debug")[2]
