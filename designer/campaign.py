@@ -77,6 +77,7 @@ class Campaign:
             budget=settings.budget,
             ledger=store,
             max_failure_rate=settings.max_failure_rate,
+            parse=task.parse,
         )
         self.generator = torch.Generator().manual_seed(settings.seed)
         self.rng = np.random.default_rng(settings.seed)

@@ -2,7 +2,8 @@
 
 The budget counts distinct designs on which the oracles ran. It is checked before the call;
 repeats are free; a failed evaluation is counted, kept as NaN with its reason, and never becomes
-a number. Paid results are handed to the ledger before anybody sees them.
+a number. Paid results are handed to the ledger before anybody sees them, one by one where the
+oracle has them one by one; the order in which they arrive changes nothing.
 
 After a resume two kinds of design need no new count or no new call: those evaluated after the
 last checkpoint ("prepaid": counted when met again, not run again), and, for cheap oracles, those
@@ -14,7 +15,7 @@ from __future__ import annotations
 
 import time
 from collections import deque
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from hashlib import blake2b
 from typing import Any
@@ -24,10 +25,10 @@ from numpy.typing import NDArray
 
 from designer.calling import Answer, call
 from designer.errors import InputError, OracleError
+from designer.journal import FULL_SYNC_SECONDS, Journal, completion
 from designer.protocols import Floats, Oracle
 from designer.store import Evaluation, Ledger
 
-FULL_SYNC_SECONDS = 0.05  # an evaluation dearer than this is fsynced, so a power cut keeps it too
 ENOUGH = 20  # outcomes before the failure rate means anything
 
 
@@ -46,6 +47,7 @@ class Metered:
 class _Known:
     values: tuple[float, ...]  # aligned with Meter._names
     error: str | None
+    completed: str | None = None  # the design's text after measuring, where that changed it
 
 
 class Meter:
@@ -60,17 +62,19 @@ class Meter:
         ledger: Ledger | None = None,
         max_failure_rate: float = 0.5,
         window: int = 100,
+        parse: Callable[[str], Any] | None = None,
     ) -> None:
         if budget is not None and budget < 1:
             raise InputError(f"budget is {budget}; expected at least 1 evaluation")
         self.oracles, self.penalties = list(oracles), list(penalties)
         self.budget, self.ledger = budget, ledger
-        self.max_failure_rate = max_failure_rate
+        self.max_failure_rate, self.parse = max_failure_rate, parse
         self.cheap = all(oracle.cheap for oracle in self.oracles)
         self.spent = 0
         self._names: list[str] = []
         self._known: dict[str, _Known] = {}
         self._prepaid: dict[str, _Known] = {}
+        self._journal = Journal(ledger, parse)
         self._counted: set[int] = set()  # hashes of keys counted before a resume
         self._outcomes: deque[bool] = deque(maxlen=window)
         self._complaint = ""  # what the last failure said
@@ -141,32 +145,42 @@ class Meter:
         for row in self.ledger.evaluations() if self.ledger is not None else ():
             target = self._known if row.rowid <= rowid else self._prepaid
             self._name(row.columns)
-            target[row.key] = _Known(self._aligned(row.columns), row.error)
+            target[row.key] = _Known(self._aligned(row.columns), row.error, row.completed)
+        self._journal.read()
 
     def _was_counted(self, key: str) -> bool:
         return bool(self._counted) and _hash(key) in self._counted
 
     def _measure(self, wanted: Mapping[str, Any], fresh: set[str]) -> dict[str, Any]:
         """Run what nobody has run; return the completed designs by key."""
+        completed = {}
         for key in [key for key in wanted if key in self._prepaid]:
-            self._admit(key, self._prepaid.pop(key), key in fresh)
+            known = self._prepaid.pop(key)
+            self._admit(key, known, key in fresh)
+            if known.completed is not None and self.parse is not None:
+                completed[key] = self.parse(known.completed)
         designs = [design for key, design in wanted.items() if key not in self._known]
         if not designs:
             self._check_failures()
-            return {}
+            return completed
         started = time.perf_counter()
         answer = Answer({}, designs, {})
-        for oracle in self.oracles:
-            answer = _merged(answer, call(oracle, answer.designs), oracle)
+        for place, oracle in enumerate(self.oracles):
+            answer = _merged(answer, self._ask(place, oracle, answer.designs), oracle)
         seconds = (time.perf_counter() - started) / len(designs)
-        return self._keep(designs, answer, seconds, fresh)
+        return completed | self._keep(designs, answer, seconds, fresh)
+
+    def _ask(self, place: int, oracle: Oracle[Any], designs: Sequence[Any]) -> Answer:
+        """Return one oracle's answer; what is paid for is committed as it arrives."""
+        alone = len(self.oracles) + len(self.penalties) == 1
+        if oracle.cheap or not self._journal.needed(oracle, alone):
+            return call(oracle, designs)
+        return self._journal.ask(place, oracle, designs, self._check_hopeless)
 
     def _keep(
         self, designs: list[Any], answer: Answer, seconds: float, fresh: set[str]
     ) -> dict[str, Any]:
-        """Add the penalties, write paid results down, then admit them."""
-        if not designs:
-            return {}
+        """Add the penalties, write paid results down in the order of the rows, admit them."""
         for penalty in self.penalties:
             answer = _merged(answer, call(penalty, answer.designs), penalty)
         self._name(answer.columns)
@@ -174,9 +188,15 @@ class Meter:
         if self.ledger is not None and not self.cheap:
             rows = [
                 Evaluation(
-                    0, d.key, d.text, dict(zip(self._names, v, strict=True)), answer.errors.get(i)
+                    0,
+                    design.key,
+                    design.text,
+                    dict(zip(self._names, values, strict=True)),
+                    answer.errors.get(i),
+                    answer.attempts.get(i, 1),
+                    completion(design, answer.designs[i]),
                 )
-                for i, (d, v) in enumerate(zip(designs, table, strict=True))
+                for i, (design, values) in enumerate(zip(designs, table, strict=True))
             ]
             self.ledger.keep(rows, durable=seconds > FULL_SYNC_SECONDS)
         for i, (design, values) in enumerate(zip(designs, table, strict=True)):
@@ -204,7 +224,7 @@ class Meter:
         pad = (float("nan"),) * len(new)
         for rows in (self._known, self._prepaid):
             for key, known in rows.items():
-                rows[key] = _Known(known.values + pad, known.error)
+                rows[key] = _Known(known.values + pad, known.error, known.completed)
 
     def _aligned(self, columns: Mapping[str, float]) -> tuple[float, ...]:
         return tuple(columns.get(name, float("nan")) for name in self._names)
@@ -216,6 +236,11 @@ class Meter:
                 f"{failures} of the last {count} evaluations failed (limit "
                 f"{self.max_failure_rate:.0%}); the last one said: {self._complaint}"
             )
+
+    def _check_hopeless(self, count: int, lost: int, why: str) -> None:
+        """Do not wait for the rest of a batch where nothing was ever measured."""
+        if lost == count >= ENOUGH and True not in self._outcomes and self.max_failure_rate < 1:
+            raise OracleError(f"the first {count} evaluations all failed; the last said: {why}")
 
     def _rows(
         self,
@@ -249,7 +274,10 @@ def _merged(answer: Answer, more: Answer, oracle: Oracle[Any]) -> Answer:
             f"two oracles give a column {min(clash)!r} (the second is {oracle.name!r}); "
             "give one of them another name"
         )
-    return Answer(answer.columns | more.columns, more.designs, answer.errors | more.errors)
+    rows = answer.attempts.keys() | more.attempts.keys()
+    tries = {row: max(answer.attempts.get(row, 1), more.attempts.get(row, 1)) for row in rows}
+    errors = answer.errors | more.errors
+    return Answer(answer.columns | more.columns, more.designs, errors, tries)
 
 
 def _hash(key: str) -> int:

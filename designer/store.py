@@ -18,17 +18,27 @@ from typing import Any, Protocol
 
 from designer.errors import DiskFullError, InputError
 
-SCHEMA = 1
-TABLES = """
-CREATE TABLE IF NOT EXISTS meta (name TEXT PRIMARY KEY, value TEXT NOT NULL);
-CREATE TABLE IF NOT EXISTS evaluations (
-    id INTEGER PRIMARY KEY, key TEXT NOT NULL UNIQUE, design TEXT NOT NULL,
-    columns TEXT NOT NULL, error TEXT);
-CREATE TABLE IF NOT EXISTS designs (
-    step INTEGER NOT NULL, row INTEGER NOT NULL, key TEXT, reward REAL, weight REAL NOT NULL,
-    proposed INTEGER NOT NULL, PRIMARY KEY (step, row)) WITHOUT ROWID;
-CREATE TABLE IF NOT EXISTS metrics (step INTEGER PRIMARY KEY, metrics TEXT NOT NULL);
-"""
+# What leads from each schema to the next one. The tables as they are now are these in order, so a
+# new file and a migrated one are the same. An entry, once released, is never edited.
+SCHEMAS: dict[int, tuple[str, ...]] = {
+    1: (
+        """CREATE TABLE evaluations (
+        id INTEGER PRIMARY KEY, key TEXT NOT NULL UNIQUE, design TEXT NOT NULL,
+        columns TEXT NOT NULL, error TEXT)""",
+        """CREATE TABLE designs (
+        step INTEGER NOT NULL, row INTEGER NOT NULL, key TEXT, reward REAL, weight REAL NOT NULL,
+        proposed INTEGER NOT NULL, PRIMARY KEY (step, row)) WITHOUT ROWID""",
+        "CREATE TABLE metrics (step INTEGER PRIMARY KEY, metrics TEXT NOT NULL)",
+    ),
+    2: (
+        "ALTER TABLE evaluations ADD COLUMN attempts INTEGER NOT NULL DEFAULT 1",
+        "ALTER TABLE evaluations ADD COLUMN completed TEXT",
+        """CREATE TABLE parts (
+        key TEXT NOT NULL, oracle TEXT NOT NULL, columns TEXT NOT NULL, error TEXT,
+        attempts INTEGER NOT NULL, completed TEXT, PRIMARY KEY (key, oracle)) WITHOUT ROWID""",
+    ),
+}
+SCHEMA = max(SCHEMAS)
 
 
 @dataclass(frozen=True)
@@ -40,16 +50,36 @@ class Evaluation:
     text: str
     columns: Mapping[str, float]
     error: str | None = None
+    attempts: int = 1  # how many tries it took
+    completed: str | None = None  # the design's text after measuring, where that changed it
+
+
+@dataclass(frozen=True)
+class Part:
+    """What one oracle said of one design, before all of its batch was judged."""
+
+    key: str
+    oracle: str
+    columns: Mapping[str, float]
+    error: str | None = None
+    attempts: int = 1
+    completed: str | None = None
 
 
 class Ledger(Protocol):
     """What the meter needs of a store: paid evaluations, kept for ever."""
 
     def keep(self, rows: Sequence[Evaluation], *, durable: bool) -> None:
-        """Commit the rows; `durable` also survives a power cut."""
+        """Commit the rows and drop their parts; `durable` also survives a power cut."""
+
+    def keep_parts(self, parts: Sequence[Part], *, durable: bool) -> None:
+        """Commit results as they arrive, each before it is learned from."""
 
     def evaluations(self) -> Iterator[Evaluation]:
         """Yield every evaluation in the order it was kept."""
+
+    def parts(self) -> Iterator[Part]:
+        """Yield every part whose evaluation is not complete."""
 
     def last_rowid(self) -> int:
         """Return the id of the last evaluation, 0 where there is none."""
@@ -70,39 +100,57 @@ class Store:
 
     def __init__(self, path: Path | str) -> None:
         self.path = Path(path)
+        self._durable = False
         try:
             self._db = sqlite3.connect(str(path), isolation_level=None)
             self._db.execute("PRAGMA journal_mode=WAL")
             self._db.execute("PRAGMA synchronous=NORMAL")
-            self._db.executescript(TABLES)
+            self._migrate()
         except sqlite3.DatabaseError as error:
+            if _no_room(error):
+                raise self._full(error) from None
             raise InputError(
                 f"{path}: cannot be used as a run's record ({error}); name another --out, or "
                 "move the file away"
             ) from None
-        self._durable = False
-        self._check_schema()
 
     def keep(self, rows: Sequence[Evaluation], *, durable: bool) -> None:
         """Commit paid evaluations; a key that is there already keeps its first result."""
-        if durable != self._durable:
-            self._db.execute(f"PRAGMA synchronous={'FULL' if durable else 'NORMAL'}")
-            self._durable = durable
-        values = [(r.key, r.text, _dumps(r.columns), r.error) for r in rows]
-        with self._transaction() as db:
+        values = [
+            (r.key, r.text, _dumps(r.columns), r.error, r.attempts, r.completed) for r in rows
+        ]
+        with self._transaction(durable=durable) as db:
             db.executemany(
-                "INSERT OR IGNORE INTO evaluations (key, design, columns, error) "
-                "VALUES (?, ?, ?, ?)",
+                "INSERT OR IGNORE INTO evaluations "
+                "(key, design, columns, error, attempts, completed) VALUES (?, ?, ?, ?, ?, ?)",
                 values,
             )
+            db.executemany("DELETE FROM parts WHERE key = ?", [(r.key,) for r in rows])
+
+    def keep_parts(self, parts: Sequence[Part], *, durable: bool) -> None:
+        """Commit what single oracles said, until the whole evaluation is kept."""
+        values = [
+            (p.key, p.oracle, _dumps(p.columns), p.error, p.attempts, p.completed) for p in parts
+        ]
+        with self._transaction(durable=durable) as db:
+            db.executemany("INSERT OR IGNORE INTO parts VALUES (?, ?, ?, ?, ?, ?)", values)
 
     def evaluations(self) -> Iterator[Evaluation]:
         """Yield every evaluation in the order it was kept."""
         rows = self._db.execute(
-            "SELECT id, key, design, columns, error FROM evaluations ORDER BY id"
+            "SELECT id, key, design, columns, error, attempts, completed "
+            "FROM evaluations ORDER BY id"
         )
-        for rowid, key, text, columns, error in rows:
-            yield Evaluation(rowid, key, text, _loads(columns), error)
+        for rowid, key, text, columns, error, attempts, completed in rows:
+            yield Evaluation(rowid, key, text, _loads(columns), error, attempts, completed)
+
+    def parts(self) -> Iterator[Part]:
+        """Yield what single oracles said of designs whose evaluation is not complete."""
+        rows = self._db.execute(
+            "SELECT key, oracle, columns, error, attempts, completed FROM parts"
+        )
+        for key, oracle, columns, error, attempts, completed in rows:
+            yield Part(key, oracle, _loads(columns), error, attempts, completed)
 
     def last_rowid(self) -> int:
         """Return the id of the last evaluation, 0 where there is none."""
@@ -138,31 +186,49 @@ class Store:
         """Fold the write-ahead log into the file and close it."""
         self._db.close()
 
-    def _check_schema(self) -> None:
-        row = self._db.execute("SELECT value FROM meta WHERE name = 'schema'").fetchone()
-        if row is None:
-            self._db.execute("INSERT INTO meta VALUES ('schema', ?)", (str(SCHEMA),))
-        elif int(row[0]) > SCHEMA:
-            raise InputError(
-                f"{self.path}: written by a newer designer (schema {row[0]}, this one reads up "
-                f"to {SCHEMA}); update designer"
-            )
+    def _migrate(self) -> None:
+        """Bring the file's tables to the present schema, all of the way or not at all."""
+        with self._transaction() as db:
+            db.execute("CREATE TABLE IF NOT EXISTS meta (name TEXT PRIMARY KEY, value TEXT)")
+            row = db.execute("SELECT value FROM meta WHERE name = 'schema'").fetchone()
+            found = 0 if row is None else int(row[0])
+            if found > SCHEMA:
+                raise InputError(
+                    f"{self.path}: written by a newer designer (schema {found}, this one reads "
+                    f"up to {SCHEMA}); update designer"
+                )
+            for step in range(found + 1, SCHEMA + 1):
+                for statement in SCHEMAS[step]:
+                    db.execute(statement)
+            db.execute("INSERT OR REPLACE INTO meta VALUES ('schema', ?)", (str(SCHEMA),))
 
     @contextmanager
-    def _transaction(self) -> Iterator[sqlite3.Connection]:
+    def _transaction(self, *, durable: bool = False) -> Iterator[sqlite3.Connection]:
         try:
+            if durable != self._durable:
+                self._db.execute(f"PRAGMA synchronous={'FULL' if durable else 'NORMAL'}")
+                self._durable = durable
             self._db.execute("BEGIN IMMEDIATE")
             yield self._db
             self._db.execute("COMMIT")
         except BaseException as error:
             if self._db.in_transaction:
                 self._db.execute("ROLLBACK")
-            if isinstance(error, sqlite3.OperationalError) and "full" in str(error):
-                raise DiskFullError(
-                    f"{self.path}: the disk is full; free some space and run "
-                    f"`designer resume {self.path.parent}`"
-                ) from None
+            if isinstance(error, sqlite3.DatabaseError) and _no_room(error):
+                raise self._full(error) from None
             raise
+
+    def _full(self, error: sqlite3.Error) -> DiskFullError:
+        return DiskFullError(
+            f"{self.path}: cannot be written ({error}); free some space (or quota) and run "
+            f"`designer resume {self.path.parent}`: what was recorded before is intact"
+        )
+
+
+def _no_room(error: sqlite3.Error) -> bool:
+    """Return whether a write failed: a full disk, a quota, or a disk that fails."""
+    code = getattr(error, "sqlite_errorcode", 0) & 0xFF
+    return code in (sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR)
 
 
 def _dumps(values: Mapping[str, float]) -> str:

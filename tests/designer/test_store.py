@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from designer.errors import InputError
-from designer.store import DesignRow, Evaluation, Store
+from designer.store import SCHEMAS, DesignRow, Evaluation, Part, Store
 
 
 def test_evaluations_come_back_in_order_with_nan_and_infinity(tmp_path: Path) -> None:
@@ -79,3 +79,60 @@ def test_acknowledged_evaluations_survive_sigkill(tmp_path: Path) -> None:
     complete = [int(line) for line in acknowledged if line.endswith("\n")]
     assert complete and {f"k{i}" for i in complete} <= kept
     assert store._db.execute("PRAGMA integrity_check").fetchone() == ("ok",)
+
+
+OLD = Path(__file__).parent / "fixtures" / "schema-1.sqlite"
+
+
+def test_a_record_of_the_first_schema_is_brought_up_to_date(tmp_path: Path) -> None:
+    path = tmp_path / "old.sqlite"
+    path.write_bytes(OLD.read_bytes())
+    store = Store(path)
+    first, second = store.evaluations()
+    assert (first.key, first.columns["x"], first.error) == ("a", 1.5, "TimeoutError: slow")
+    assert math.isnan(first.columns["y"]) and second.columns == {"x": -math.inf, "y": 0.1}
+    assert (first.attempts, first.completed) == (1, None)
+    assert store.metrics() == [{"step": 0, "reward": 0.25}]
+    assert store.designs() == [(0, 0, "a", 0.0, 0.0), (0, 1, "b", 0.5, 1.0)]
+    store.keep([Evaluation(0, "c", "C", {"x": 2.0}, None, 3, "C!")], durable=True)
+    store.keep_parts([Part("d", "0 x", {"x": 1.0})], durable=False)
+    store.close()
+    again = Store(path)
+    third = list(again.evaluations())[2]
+    assert (third.attempts, third.completed) == (3, "C!")
+    new = Store(tmp_path / "new.sqlite")
+    for table in ("meta", "evaluations", "parts", "designs", "metrics"):
+        shape = f"SELECT name, type, pk, dflt_value FROM pragma_table_info('{table}')"
+        assert again._db.execute(shape).fetchall() == new._db.execute(shape).fetchall()
+
+
+def test_a_migration_that_fails_leaves_the_file_as_it_was(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "old.sqlite"
+    path.write_bytes(OLD.read_bytes())
+    with monkeypatch.context() as patch:
+        patch.setitem(SCHEMAS, 2, (*SCHEMAS[2], "no such statement"))
+        with pytest.raises(InputError, match=r"old\.sqlite"):
+            Store(path)
+    assert len(list(Store(path).evaluations())) == 2
+
+
+def test_parts_go_when_their_evaluation_comes(tmp_path: Path) -> None:
+    store = Store(tmp_path / "c.sqlite")
+    part = Part("a", "0 x", {"x": math.nan, "y": 1.0}, "why", 2, "A!")
+    store.keep_parts([part, Part("b", "0 x", {})], durable=True)
+    store.keep_parts([Part("a", "0 x", {"x": 9.0})], durable=False)  # the first one stays
+    found = {p.key: p for p in store.parts()}
+    assert repr(found["a"]) == repr(part)
+    store.keep([Evaluation(0, "a", "A", {"x": 1.0})], durable=False)
+    assert [p.key for p in store.parts()] == ["b"]
+
+
+@pytest.mark.parametrize("durable", [False, True])
+def test_dear_results_are_synced(tmp_path: Path, durable: bool) -> None:
+    store = Store(tmp_path / "c.sqlite")
+    store.keep_parts([Part("a", "0 x", {})], durable=durable)
+    assert store._db.execute("PRAGMA synchronous").fetchone() == (2 if durable else 1,)
+    store.keep([Evaluation(0, "a", "A", {})], durable=durable)
+    assert store._db.execute("PRAGMA synchronous").fetchone() == (2 if durable else 1,)
