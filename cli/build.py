@@ -9,6 +9,7 @@ from typing import Any
 
 import torch
 
+from cli.prior import Prior
 from designer import plugins
 from designer.campaign import Campaign
 from designer.config import Document, show
@@ -28,7 +29,7 @@ from oracles.registry import resolve_oracle
 from tasks import TASKS
 
 TABLES = (
-    "campaign", "machine", "task", "policy", "learner", "scoring", "objective", "penalty",
+    "campaign", "machine", "task", "policy", "prior", "learner", "scoring", "objective", "penalty",
 )  # fmt: skip
 # any oracle may be a penalty and the other way round; where both have a name, their own wins
 WANTED, COSTS = PENALTIES | ORACLES, ORACLES | PENALTIES
@@ -139,11 +140,18 @@ def _policy(document: Document, use: _Plugins, task: Task, seed: int) -> torch.n
 
 
 def _learner(document: Document, use: _Plugins, policy: Any, seed: int) -> Learner:
+    """Return the learner, beside the frozen policy of an earlier run where `[prior]` names one."""
     make = use.find(("learner",), LEARNERS, "reinforce")
     given = {} if "seed" in document.table(("learner",), {}) else {"seed": seed}
     settings: LearnerSettings = document.build(("learner",), make, given)
+    prior: Any = None
+    if "prior" in document.data:
+        earlier: Prior = document.build(("prior",), Prior)
+        document.files["prior"] = earlier.file
+        with document.blamed(("prior",)):
+            prior = earlier.load(policy)
     with document.blamed(("learner",)):
-        return Learner(policy, settings)
+        return Learner(policy, settings, prior)
 
 
 def _term(document: Document, use: _Plugins, path: Keys, shared: Mapping[str, Any]) -> Term:

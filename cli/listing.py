@@ -58,6 +58,7 @@ def _groups() -> dict[str, Mapping[str, str]]:
         "tables": {
             "campaign": "designer.settings:Settings",
             "machine": "cli.build:Machine",
+            "prior": "cli.prior:Prior",
             "scoring": "designer.objective:Objective",
         },
     }

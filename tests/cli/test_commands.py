@@ -86,6 +86,19 @@ def test_a_limit_can_be_raised_and_the_result_is_that_of_one_run(ran: Ran) -> No
     assert code == 0 and "all steps are done" not in out.splitlines()[0]
 
 
+def test_a_prior_is_the_policy_of_an_earlier_run(ran: Ran) -> None:
+    ran(*fold("--out", "first", steps=2))
+    tilted = ("--set", "learner.kind=reinvent", "--set", "prior.run=first")
+    code, _, err = ran(*fold(*tilted, "--out", "second"))
+    assert code == 0, err
+    code, _, err = ran(*fold(*tilted[:2]))
+    assert code == 3 and "needs a prior" in err
+    code, _, err = ran(*fold(*tilted, "--set", "policy.hidden=9"))
+    assert code == 3 and "has another kind of policy" in err and err.count("\n") == 1
+    code, _, err = ran(*fold("--set", "prior.run=nowhere"))
+    assert code == 3 and "has no checkpoint" in err
+
+
 def test_a_directory_with_a_run_is_not_overwritten(ran: Ran) -> None:
     ran(*fold("--out", "run", steps=1))
     code, out, err = ran(*fold("--out", "run", steps=1))
