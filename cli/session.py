@@ -45,6 +45,9 @@ def start(document: Document, options: Options) -> None:
     apply(document, options)
     parts = build(document, allow_plugins=options.allow_plugins)
     refuse_people(parts.objective, document.name)
+    if not options.quiet:
+        for note in parts.task.notes:
+            print(note, file=sys.stderr)
     with create(document, parts, options) as run:
         search(parts.campaign(run.store), run, options)
 

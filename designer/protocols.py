@@ -214,6 +214,7 @@ class Task:
     examples: Sequence[Any] = ()
     context: Mapping[str, Any] = field(default_factory=dict)
     symbols: Mapping[str, str] = field(default_factory=dict)  # stand-in -> column name
+    notes: Sequence[str] = ()  # what people should know before the search: a line each
 
 
 @dataclass(frozen=True)

@@ -88,7 +88,13 @@ def make_task(
         examples=_examples(tokens),
         context={"data": table},
         symbols=table.symbols,
+        notes=_notes(table),
     )
+
+
+def _notes(table: Table) -> tuple[str, ...]:
+    inputs = ", ".join(table.symbols.get(name, name) for name in table.variables)
+    return (f"explaining {table.target!r} by {inputs}, {len(table.y)} rows", *table.notes)
 
 
 def skeleton(design: Expression) -> str:
