@@ -138,7 +138,10 @@ def entropic_advantage(values: Tensor, weight: Tensor, eta: float) -> Tensor:
         return kept(values - mean(values, weight), weight)
     exponent = torch.where(weight > 0, eta * values, -torch.inf)
     top = torch.where(weight.sum() > 0, exponent.max(), 0.0)
-    log_mean = top + torch.log(mean((exponent - top).exp(), weight).clamp_min(1e-300))
+    # expm1 keeps the digits of a small eta, the plain form those of a rare best design
+    near = mean(torch.expm1(exponent - top), weight)
+    far = mean((exponent - top).exp(), weight).clamp_min(torch.finfo(values.dtype).tiny)
+    log_mean = top + torch.where(near > -0.5, torch.log1p(near), far.log())
     return kept(torch.expm1(eta * values - log_mean) / eta, weight)
 
 
@@ -150,8 +153,9 @@ def normalise(advantage: Tensor, weight: Tensor) -> Tensor:
     centred = kept(advantage - mean(advantage, weight), weight)
     deviation = mean(centred.square(), weight).sqrt()
     size = kept(advantage, weight).abs().max()
-    real = deviation > 8 * torch.finfo(advantage.dtype).eps * size  # else rounding, not spread
-    return torch.where(real, centred / torch.where(real, deviation, 1.0), 0.0)
+    # below this it is rounding, not spread; NaN is not below, so a broken reward stays visible
+    equal = deviation <= 8 * torch.finfo(advantage.dtype).eps * size
+    return torch.where(equal, 0.0, centred / torch.where(equal, 1.0, deviation))
 
 
 def _backwards(terms: Tensor, decay: float) -> Tensor:

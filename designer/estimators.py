@@ -48,7 +48,7 @@ def ppo_clip(
 def value_loss(value: Tensor, target: Tensor, active: Tensor, weight: Tensor) -> Tensor:
     """Return the mean of (V - G)^2 over active steps; differentiates `value`. [B, T] each."""
     counted = weight.unsqueeze(1) * active
-    return mean((value - target.detach()).square(), counted)
+    return mean((value - kept(target.detach(), counted)).square(), counted)
 
 
 def entropy_bonus(entropy: Tensor, weight: Tensor, decay: float = 1.0) -> Tensor:
@@ -77,7 +77,7 @@ def kl_k3(log_prob: Tensor, prior_log_prob: Tensor, weight: Tensor) -> Tensor:
     prior allows nothing that the policy excludes; as a loss its mean gradient is that of
     KL(prior | pi) a step, **not** of KL(pi | prior): use `kl_penalty`.
     """
-    difference = log_ratio(prior_log_prob, log_prob)
+    difference = -log_ratio(log_prob, prior_log_prob)
     return mean((torch.expm1(difference) - difference).sum(1), weight)
 
 

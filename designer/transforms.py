@@ -56,7 +56,7 @@ class Linear:
 
     def __call__(self, values: ArrayLike) -> Floats:
         """Return (x - low) / (high - low), limited to [0, 1]."""
-        return _limited((_floats(values) - self.low) / (self.high - self.low))
+        return _straight(_floats(values), self.low, self.high)
 
 
 @dataclass(frozen=True)
@@ -182,21 +182,24 @@ class Threshold:
 
     def __call__(self, values: ArrayLike) -> Floats:
         """Return GuacaMol's ClippedScoreModifier: x / upper, limited to [0, 1]."""
-        return _limited(_floats(values) / self.upper)
+        return _straight(_floats(values), 0.0, self.upper)
 
 
 def _floats(values: ArrayLike) -> Floats:
     return np.asarray(values, dtype=np.float64)
 
 
-def _limited(x: Floats) -> Floats:
-    return np.asarray(np.clip(x, 0.0, 1.0), dtype=np.float64)
+def _straight(x: Floats, low: float, high: float) -> Floats:
+    """Return 0 at low, 1 at high, limited; far away the quotient may be infinite, its limit not."""
+    with np.errstate(over="ignore"):
+        return np.asarray(np.clip((x - low) / (high - low), 0.0, 1.0), dtype=np.float64)
 
 
 def _rising(x: Floats, low: float, high: float) -> Floats:
-    """Return a logistic curve, 0.05 at low and 0.95 at high; tanh cannot overflow."""
-    argument = LOGIT * (2.0 * x - low - high) / (high - low)
-    return np.asarray(0.5 * (1.0 + np.tanh(0.5 * argument)), dtype=np.float64)
+    """Return a logistic curve, 0.05 at low and 0.95 at high; far away tanh is 1 of infinity."""
+    with np.errstate(over="ignore"):
+        argument = LOGIT * (2.0 * x - low - high) / (high - low)
+        return np.asarray(0.5 * (1.0 + np.tanh(0.5 * argument)), dtype=np.float64)
 
 
 def _bell(distance: Floats, sigma: float) -> Floats:
