@@ -19,8 +19,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from designer.errors import DiskFullError, InputError
+from designer.errors import DesignerError, DiskFullError, InputError
 
+FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO)  # no room, no quota, a failing disk
 NAME, PREVIOUS = "checkpoint.safetensors", "checkpoint.previous.safetensors"
 
 
@@ -44,15 +45,10 @@ def save(directory: Path, state: Mapping[str, Any]) -> None:
         if target.exists():
             os.replace(target, previous)
         os.replace(partial, target)
+        _sync(directory)
     except OSError as error:
         partial.unlink(missing_ok=True)
-        if error.errno in (errno.ENOSPC, errno.EDQUOT):
-            raise DiskFullError(
-                f"{directory}: the disk is full; free some space and run "
-                f"`designer resume {directory}`"
-            ) from None
-        raise
-    _sync(directory)
+        raise unwritable(partial, error) from None
 
 
 def load(directory: Path) -> dict[str, Any] | None:
@@ -74,6 +70,17 @@ def load(directory: Path) -> dict[str, Any] | None:
             "with --out on another directory: the evaluations in campaign.sqlite are intact"
         )
     return None
+
+
+def unwritable(path: Path, error: OSError) -> DesignerError:
+    """Return what is said when a file of a run cannot be written."""
+    why = error.strerror or str(error)
+    if error.errno in FULL:
+        return DiskFullError(
+            f"{path}: cannot be written ({why}); free some space (or quota) and run "
+            f"`designer resume {path.parent}`: what was recorded before is intact"
+        )
+    return InputError(f"{path}: cannot be written ({why}); name another --out")
 
 
 def fingerprint(tensors: Mapping[str, Tensor]) -> str:

@@ -15,6 +15,7 @@ import json
 import os
 import platform
 import socket
+import tomllib
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from hashlib import sha256
@@ -23,8 +24,15 @@ from types import TracebackType
 from typing import Any
 
 from designer import checkpoint
-from designer.errors import DiskFullError, InputError, LockedError
+from designer.errors import DesignerError, InputError, LockedError
 from designer.store import Store
+
+# what a resumed run may change: limits and means, nothing that its results depend on
+FREE = (
+    *("campaign.budget", "campaign.time", "campaign.steps", "campaign.target"),
+    *("campaign.patience", "campaign.checkpoint_every", "campaign.max_failure_rate"),
+    *("machine.workers", "machine.threads"),
+)
 
 
 class RunDirectory:
@@ -42,7 +50,10 @@ class RunDirectory:
 
         Raises LockedError where a process works there, InputError where a run is there already.
         """
-        path.mkdir(parents=True, exist_ok=True)
+        try:
+            path.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise checkpoint.unwritable(path, error) from None
         lock = _lock(path)
         if (path / "manifest.json").exists():
             os.close(lock)
@@ -50,16 +61,20 @@ class RunDirectory:
                 f"{path}: holds a run already; continue it with `designer resume {path}` or "
                 "choose another --out"
             )
-        _write(path / "campaign.toml", campaign)
         manifest = {
             "versions": _versions(),
             "platform": platform.platform(),
             "started": datetime.now(UTC).isoformat(timespec="seconds"),
-            "campaign": sha256(campaign.encode()).hexdigest(),
+            "campaign": campaign,  # a copy, to say what was changed in the file
             "inputs": {name: [str(p.resolve()), _digest(p)] for name, p in inputs.items()},
         } | facts
-        _write(path / "manifest.json", json.dumps(manifest, indent=2) + "\n")
-        return cls(path, lock)
+        try:
+            _write(path / "campaign.toml", campaign)
+            _write(path / "manifest.json", json.dumps(manifest, indent=2) + "\n")
+            return cls(path, lock)
+        except DesignerError:
+            os.close(lock)
+            raise
 
     @classmethod
     def reopen(cls, path: Path) -> RunDirectory:
@@ -73,10 +88,10 @@ class RunDirectory:
         lock = _lock(path)
         try:
             _unchanged(path)
-        except InputError:
+            return cls(path, lock)
+        except DesignerError:
             os.close(lock)
             raise
-        return cls(path, lock)
 
     def save(self, state: Mapping[str, Any]) -> None:
         """Write a checkpoint atomically; raises DiskFullError with the last one intact."""
@@ -113,15 +128,26 @@ class RunDirectory:
 
 
 def _lock(path: Path) -> int:
-    """Return the descriptor of the held lock; the kernel frees it when the process dies."""
-    handle = os.open(path / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
+    """Return the descriptor of the held lock; the kernel frees it when the process dies.
+
+    So a lock cannot be stale: the file stays, what counts is whether a living process holds it.
+    """
+    flags = os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW
+    try:
+        handle = os.open(path / "lock", flags, 0o644)
+    except OSError as error:
+        raise checkpoint.unwritable(path / "lock", error) from None
     try:
         fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError:
+    except OSError as error:
         holder = os.read(handle, 200).decode(errors="replace").strip() or "another process"
         os.close(handle)
-        raise LockedError(
-            f"{path}: in use by {holder}; wait for it, or choose another --out"
+        if error.errno in (errno.EWOULDBLOCK, errno.EACCES):
+            raise LockedError(
+                f"{path}: in use by {holder}; wait for it, or choose another --out"
+            ) from None
+        raise InputError(
+            f"{path}: cannot be locked ({error.strerror}); put the run on a local disk with --out"
         ) from None
     now = datetime.now(UTC).isoformat(timespec="seconds")
     os.ftruncate(handle, 0)
@@ -139,21 +165,17 @@ def _write(path: Path, text: str) -> None:
         os.replace(partial, path)
     except OSError as error:
         partial.unlink(missing_ok=True)
-        if error.errno in (errno.ENOSPC, errno.EDQUOT):
-            raise DiskFullError(
-                f"{path}: the disk is full; free some space and try again"
-            ) from None
-        raise
+        raise checkpoint.unwritable(path, error) from None
 
 
 def _unchanged(path: Path) -> None:
-    manifest = json.loads((path / "manifest.json").read_text(encoding="utf-8"))
-    campaign = (path / "campaign.toml").read_text(encoding="utf-8")
-    if sha256(campaign.encode()).hexdigest() != manifest["campaign"]:
-        raise InputError(
-            f"{path / 'campaign.toml'}: changed since the run began; undo the change, or start a "
-            f"new run with `designer run {path / 'campaign.toml'}`"
-        )
+    manifest = _manifest(path / "manifest.json")
+    file = path / "campaign.toml"
+    try:
+        changes = differences(manifest["campaign"], file.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:  # no text, or no TOML
+        raise InputError(f"{file}: cannot be read ({error}); put the run's file back") from None
+    refuse(changes, str(file))
     for name, (file, digest) in manifest["inputs"].items():
         if not Path(file).exists():
             raise InputError(f"{file}: the run's {name} is gone; put it back to resume")
@@ -162,6 +184,59 @@ def _unchanged(path: Path) -> None:
                 f"{file}: the run's {name} changed since the run began; put the old file back, "
                 "or start a new run"
             )
+
+
+def differences(before: str, after: str) -> dict[str, tuple[Any, Any]]:
+    """Return what differs between two TOML texts: dotted name -> value before, value after.
+
+    Raises ValueError where one of them is not TOML.
+    """
+    old, new = (_flat(tomllib.loads(text)) for text in (before, after))
+    names = sorted(old.keys() | new.keys())
+    return {n: (old.get(n), new.get(n)) for n in names if old.get(n) != new.get(n)}
+
+
+def refuse(changes: Mapping[str, tuple[Any, Any]], where: str) -> None:
+    """Raise InputError where a change would make a resumed run another run."""
+    fixed = [name for name in changes if name not in FREE]
+    if fixed:
+        told = "; ".join(
+            f"{n} was {_shown(changes[n][0])}, is {_shown(changes[n][1])}" for n in fixed
+        )
+        raise InputError(
+            f"{where}: changed since the run began ({told}); a resumed run may change "
+            f"{', '.join(FREE)}: undo the rest, or start a new run"
+        )
+
+
+def _flat(tree: Any, name: str = "") -> dict[str, Any]:
+    if isinstance(tree, dict):
+        parts = tree.items()
+    elif isinstance(tree, list) and any(isinstance(one, dict) for one in tree):
+        parts = enumerate(tree)  # type: ignore[assignment]
+    else:
+        return {name: tree}
+    flat: dict[str, Any] = {}
+    for key, value in parts:
+        flat |= _flat(value, f"{name}.{key}" if name else str(key))
+    return flat
+
+
+def _shown(value: Any) -> str:
+    return "not there" if value is None else json.dumps(value, default=str)[:60]
+
+
+def _manifest(path: Path) -> dict[str, Any]:
+    try:
+        manifest = json.loads(path.read_text(encoding="utf-8"))
+        if isinstance(manifest["campaign"], str) and isinstance(manifest["inputs"], dict):
+            return dict(manifest)
+        raise ValueError("not a manifest")
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise InputError(
+            f"{path}: cannot be read ({error}); the run cannot be resumed without it, but its "
+            "evaluations in campaign.sqlite are intact"
+        ) from None
 
 
 def _digest(path: Path) -> str:

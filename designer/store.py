@@ -159,17 +159,20 @@ class Store:
     def write_step(
         self, step: int, metrics: Mapping[str, float], rows: Sequence[DesignRow]
     ) -> None:
-        """Commit a step's metrics and design rows together."""
+        """Commit a step's metrics and design rows together; what was there from it on goes.
+
+        (A run killed before its first checkpoint begins again at step 0.)
+        """
         values = [(step, i, r.key, r.reward, r.weight, int(r.proposed)) for i, r in enumerate(rows)]
         with self._transaction() as db:
+            self._drop(step)
             db.execute("INSERT INTO metrics VALUES (?, ?)", (step, _dumps(metrics)))
             db.executemany("INSERT INTO designs VALUES (?, ?, ?, ?, ?, ?)", values)
 
     def rewind(self, step: int) -> None:
         """Drop the metrics and designs of `step` and later; evaluations stay."""
-        with self._transaction() as db:
-            db.execute("DELETE FROM designs WHERE step >= ?", (step,))
-            db.execute("DELETE FROM metrics WHERE step >= ?", (step,))
+        with self._transaction():
+            self._drop(step)
 
     def metrics(self) -> list[dict[str, float]]:
         """Return the metrics of every step, in order."""
@@ -181,6 +184,10 @@ class Store:
         return list(
             self._db.execute("SELECT step, row, key, reward, weight FROM designs ORDER BY 1, 2")
         )
+
+    def _drop(self, step: int) -> None:
+        self._db.execute("DELETE FROM designs WHERE step >= ?", (step,))
+        self._db.execute("DELETE FROM metrics WHERE step >= ?", (step,))
 
     def close(self) -> None:
         """Fold the write-ahead log into the file and close it."""

@@ -39,6 +39,8 @@ def test_rewind_drops_steps_and_keeps_evaluations(tmp_path: Path) -> None:
     assert [m["step"] for m in store.metrics()] == [0]
     assert [row[0] for row in store.designs()] == [0] and store.last_rowid() == 1
     store.write_step(1, {"reward": 5.0}, [])
+    store.write_step(0, {"reward": 7.0}, [])  # begun again: what came later is void
+    assert store.metrics() == [{"step": 0, "reward": 7.0}] and store.designs() == []
 
 
 def test_a_newer_schema_or_a_foreign_file_is_refused(tmp_path: Path) -> None:
