@@ -14,8 +14,9 @@ from torch import Tensor
 from designer.errors import InputError
 from designer.protocols import Floats, Measured
 from tasks.symbolic.expression import Expression
-from tasks.symbolic.fitting import Fits, Points, Settings, fit
+from tasks.symbolic.fitting import Fits, fit
 from tasks.symbolic.library import Library
+from tasks.symbolic.outer import Points, Settings
 from tasks.symbolic.table import Table
 from tasks.symbolic.trees import pack
 

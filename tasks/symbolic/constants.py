@@ -10,19 +10,19 @@ Letters in shapes: R rows (an expression from one start), K constants, P data po
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
+from dataclasses import dataclass, fields, replace
 
 import torch
 from torch import Tensor
 
 from tasks.symbolic.graph import Graph, build, fill, values
 from tasks.symbolic.library import Library
+from tasks.symbolic.outer import Points, Settings, outer_fit
 from tasks.symbolic.trees import read
 
-if TYPE_CHECKING:
-    from tasks.symbolic.fitting import Points, Settings
-
+_DAMPING = 1e-2  # at the start
+_FLOOR = 1e-11  # least damping, against the column's own size: columns may be redundant
+_REVISE = 4  # steps between two looks at which rows are still on their way
 _SHORT = 5  # steps from every start, before the best one goes on
 _DONE = 1e-14  # a step that lowers the error by less, relatively, ends the search
 _EXACT = 1e-28  # and so does an error this small against the variance of y
@@ -51,8 +51,18 @@ class Search:
     cost: Tensor  # [R] mean squared residual over variance of y, inf where not finite
     normal: Tensor  # [R, K, K] J' J
     gradient: Tensor  # [R, K] J' r
+    floor: Tensor  # [R, K] the least that is added to the diagonal
     damping: Tensor  # [R]
     done: Tensor  # [R] bool
+
+    def take(self, rows: Tensor) -> Search:
+        """Return the search of some rows."""
+        return Search(*(getattr(self, f.name)[rows] for f in fields(self)))
+
+    def put(self, rows: Tensor, those: Search) -> Search:
+        """Return this search with some rows replaced."""
+        pairs = ((getattr(self, f.name), getattr(those, f.name)) for f in fields(self))
+        return Search(*(mine.index_copy(0, rows, theirs) for mine, theirs in pairs))
 
 
 def chunks(rows: Tensor, tokens: Tensor, points: int, cells: int) -> Iterator[Tensor]:
@@ -80,26 +90,33 @@ def solve(problem: Problem, held: Tensor, settings: Settings) -> Tensor:
     return at
 
 
-def jacobian(graph: Graph, out: Tensor) -> Tensor:
-    """Return [R, K, P] the derivative of each root by each of its constants, at values `out`."""
-    back = torch.zeros_like(out[graph.static :])
-    back[graph.roots - graph.static] = 1.0
+def jacobian(graph: Graph, out: Tensor, back: Tensor) -> Tensor:
+    """Return [R, K, P] the derivative of each root by each of its constants, at values `out`.
+
+    `back` [M + 1 - static, P] is room to work in. Absent constants have derivative 0.
+    """
+    since = graph.static
+    back[graph.roots - since] = 1.0
     back[-1] = 0.0
-    trash = len(back) - 1
     for group in reversed(graph.groups):
-        if group.start < graph.static or group.token >= graph.library.first_variable:
+        if group.start < since or group.token >= graph.library.first_variable:
             continue
         operator = graph.library.operators[group.token]
-        here = slice(group.start, group.stop)
+        flowing = back[group.start - since : group.stop - since]
         arguments = (group.first, group.second)[: operator.arity]
-        partials = operator.derivatives(out[here], *(out[a] for a in arguments))
-        flowing = back[group.start - graph.static : group.stop - graph.static]
-        for argument, partial in zip(arguments, partials, strict=True):
-            target = argument - graph.static
-            # static arguments end in the last row, which nothing reads before it is cleared
-            back[torch.where(target >= 0, target, trash)] = flowing * partial
-    back[-1] = 0.0
-    return back[graph.leaves - graph.static]
+        partials = operator.derivatives(
+            out[group.start : group.stop],
+            *(
+                out.index_select(0, argument)
+                if operator.reads is None or i in operator.reads
+                else None
+                for i, argument in enumerate(arguments)
+            ),
+        )
+        for argument, partial, varies in zip(arguments, partials, group.varying, strict=False):
+            if varies:  # each varying node is the argument of one node only
+                back.index_copy_(0, argument - since, flowing * partial)
+    return back[graph.leaves - since]
 
 
 def _starts(count: int, K: int, like: Tensor) -> Tensor:
@@ -111,31 +128,45 @@ def _starts(count: int, K: int, like: Tensor) -> Tensor:
 
 
 def _descend(problem: Problem, at: Tensor, steps: int, damping: Tensor | None) -> Search:
-    graph = build(read(problem.tokens, problem.library), problem.library, at.shape[1])
-    out = values(graph, problem.points.x, at)
-    cost, normal, gradient = _linearise(problem, graph, out)
+    """Return where `steps` steps lead; rows that are done leave the graph every few steps."""
     if damping is None:
-        damping = torch.full_like(cost, 1e-2)
-    now = Search(at, cost, normal, gradient, damping, ~cost.isfinite())
-    for _ in range(steps):
-        now = _step(problem, graph, out, now)
-        if bool(now.done.all()):
-            break
-    return now
+        damping = torch.full_like(at[:, 0], _DAMPING)
+    rows = torch.arange(len(at), device=at.device)
+    here = _Bench(problem, at)
+    now = Search(at, *here.linearise(at), damping, torch.zeros_like(damping, dtype=torch.bool))
+    now = replace(now, done=~now.cost.isfinite())
+    final = now
+    for step in range(steps):
+        if step % _REVISE == 0:
+            rows, now, here = _active(rows, now, here, problem)
+            if not len(rows):
+                break
+        now = _step(here, now)
+        if (step + 1) % _REVISE == 0 or step == steps - 1:
+            final = final.put(rows, now)
+    return final
 
 
-def _step(problem: Problem, graph: Graph, out: Tensor, now: Search) -> Search:
+def _active(
+    rows: Tensor, now: Search, here: _Bench, problem: Problem
+) -> tuple[Tensor, Search, _Bench]:
+    """Return the rows that are not done, their search, and a bench for them alone."""
+    left = (~now.done).nonzero().squeeze(1)
+    if len(left) > 0.8 * len(rows):
+        return rows, now, here
+    rows, now = rows[left], now.take(left)
+    return rows, now, _Bench(problem.take(rows), now.at) if len(rows) else here
+
+
+def _step(here: _Bench, now: Search) -> Search:
     diagonal = now.normal.diagonal(dim1=1, dim2=2)
-    floor = 1e-12 * diagonal.amax(1, keepdim=True) + 1e-300
-    damped = now.normal + torch.diag_embed(now.damping.unsqueeze(1) * diagonal + floor)
+    damped = now.normal + torch.diag_embed(now.damping.unsqueeze(1) * diagonal + now.floor)
     change, _ = torch.linalg.solve_ex(damped, -now.gradient)
     change = torch.where(change.isfinite() & ~now.done.unsqueeze(1), change, 0.0)
     at = now.at + change
-    fill(graph, out, problem.points.x, at, graph.static)
-    cost, normal, gradient = _linearise(problem, graph, out)
+    cost, normal, gradient, floor = here.linearise(at)
     better = cost < now.cost
-    gain = (now.cost - cost) <= _DONE * now.cost
-    settled = better & gain
+    settled = better & ((now.cost - cost) <= _DONE * now.cost)
     stuck = ~better & (now.damping > 1e10)
     pick = better.unsqueeze(1)
     return Search(
@@ -143,35 +174,48 @@ def _step(problem: Problem, graph: Graph, out: Tensor, now: Search) -> Search:
         cost=torch.where(better, cost, now.cost),
         normal=torch.where(pick.unsqueeze(2), normal, now.normal),
         gradient=torch.where(pick, gradient, now.gradient),
+        floor=torch.where(pick, floor, now.floor),
         damping=torch.where(better, now.damping * 0.1, now.damping * 8).clamp(1e-12, 1e12),
         done=now.done | settled | (cost <= _EXACT) | stuck,
     )
 
 
-def _linearise(problem: Problem, graph: Graph, out: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-    """Return the cost [R], J'J [R, K, K] and J'r [R, K] of the projected residual."""
-    from tasks.symbolic.fitting import outer_fit
+class _Bench:
+    """The graph of some rows, with room to evaluate it again and again."""
 
-    points, P = problem.points, problem.points.y.shape[0]
-    f = out[graph.roots]
-    nmse, scale, offset = outer_fit(f, points, problem.outer)
-    residual = scale.unsqueeze(1) * f + offset.unsqueeze(1) - points.y
-    columns = jacobian(graph, out)
-    columns = torch.where(problem.free.unsqueeze(2), columns, 0.0)
-    slope = scale.view(-1, 1, 1) * columns
-    if points.weight is not None:
-        root = points.weight.sqrt()
-        residual, slope, f = residual * root, slope * root, f * root
-    else:
-        root = torch.ones_like(points.y)
-    fitted_scale, fitted_offset = problem.outer.isnan().unbind(1)
-    one = (root / root.norm()).expand_as(f) * fitted_offset.unsqueeze(1)
-    f = f - (f * one).sum(1, keepdim=True) * one
-    f = f / f.norm(dim=1, keepdim=True).clamp(min=1e-300) * fitted_scale.unsqueeze(1)
-    for direction in (one, f):
-        along = (slope * direction.unsqueeze(1)).sum(2, keepdim=True)
-        slope = slope - along * direction.unsqueeze(1)
-    normal = slope @ slope.transpose(1, 2) / P
-    gradient = (slope @ residual.unsqueeze(2)).squeeze(2) / P
-    bad = ~(nmse.isfinite() & gradient.isfinite().all(1) & normal.isfinite().all((1, 2)))
-    return torch.where(bad, torch.inf, nmse), normal, gradient
+    def __init__(self, problem: Problem, at: Tensor) -> None:
+        self.problem = problem
+        self.graph = build(read(problem.tokens, problem.library), problem.library, at.shape[1])
+        self.out = values(self.graph, problem.points.x, at)
+        self.back = torch.empty_like(self.out[self.graph.static :])
+
+    def linearise(self, at: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+        """Return the cost [R], J'J [R, K, K], J'r [R, K] and the least damping [R, K] at `at`.
+
+        J is the derivative of the residual r once scale and offset have been fitted to it: its
+        columns are freed of what these two can explain.
+        """
+        points, (R, K) = self.problem.points, at.shape
+        fill(self.graph, self.out, points.x, at, self.graph.static)
+        f = self.out.index_select(0, self.graph.roots)
+        nmse, scale, offset = outer_fit(f, points, self.problem.outer)
+        stack = f.new_empty(R, K + 2, f.shape[1])
+        stack[:, :K] = jacobian(self.graph, self.out, self.back)
+        stack[:, K] = f
+        stack[:, K + 1] = scale.unsqueeze(1) * f + offset.unsqueeze(1) - points.y
+        loose = self.problem.outer.isnan()
+        if bool(loose[:, 1].any()):
+            weighted = stack if points.weight is None else stack * points.weight
+            stack[:, :-1] -= weighted[:, :-1].mean(2, keepdim=True) * loose[:, 1:, None]
+        weighted = stack if points.weight is None else stack * points.weight
+        gram = stack @ weighted.transpose(1, 2) / f.shape[1]
+        along = gram[:, :K, K] * loose[:, :1]
+        share = along / gram[:, K, K].clamp(min=1e-300).unsqueeze(1)
+        normal = gram[:, :K, :K] - share.unsqueeze(2) * along.unsqueeze(1)
+        gradient = gram[:, :K, K + 1] - share * gram[:, K, K + 1].unsqueeze(1)
+        free, s = self.problem.free.to(f.dtype), scale.unsqueeze(1)
+        floor = s**2 * gram.diagonal(dim1=1, dim2=2)[:, :K] * _FLOOR + 1e-300
+        normal = s.unsqueeze(2) ** 2 * normal * free.unsqueeze(1) * free.unsqueeze(2)
+        gradient = s * gradient * free
+        fine = nmse.isfinite() & gradient.isfinite().all(1) & normal.isfinite().all((1, 2))
+        return torch.where(fine, nmse, torch.inf), normal, gradient, floor

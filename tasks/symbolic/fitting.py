@@ -9,6 +9,8 @@ Letters in shapes: N expressions, L tokens, K constants, P data points.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 import torch
@@ -17,35 +19,11 @@ from torch import Tensor
 from tasks.symbolic import constants as lm
 from tasks.symbolic.graph import build, values
 from tasks.symbolic.library import Library
+from tasks.symbolic.outer import Points, Settings, outer_fit
 from tasks.symbolic.trees import PAD, read
 
-
-@dataclass(frozen=True)
-class Points:
-    """The data on one device. Weights are scaled to mean 1."""
-
-    x: Tensor  # [P, V]
-    y: Tensor  # [P]
-    weight: Tensor | None = None  # [P]
-
-    @property
-    def variance(self) -> Tensor:
-        """The weighted variance of y: what an expression's error is measured in."""
-        if self.weight is None:
-            return self.y.var(correction=0)
-        centred = self.y - (self.weight * self.y).mean()
-        return (self.weight * centred**2).mean()
-
-
-@dataclass(frozen=True)
-class Settings:
-    """How expressions are fitted."""
-
-    scale: bool = True  # closed-form outer factor
-    offset: bool = False  # closed-form outer constant
-    starts: int = 3  # starting points for the constants
-    iterations: int = 16  # Levenberg-Marquardt steps from the best start
-    cells: int = 2_000_000  # numbers held at once for values (8 bytes each), bounds memory
+_WIDTH = 4  # constants are fitted in widths of 4, 8, ...
+_LONG = 20_000  # data points from which one operation is worth several threads
 
 
 @dataclass(frozen=True)
@@ -71,29 +49,8 @@ def fit(
     `given` [N, K] holds constants that are held at a value, NaN where they are to be fitted;
     `outer` [N, 2] the same for scale and offset. Rows do not influence each other.
     """
-    count = (tokens == library.constant_id).sum(1)
-    K = int(count.max()) if len(count) else 0
-    values_ = torch.full((len(tokens), K), torch.nan, dtype=points.x.dtype, device=tokens.device)
-    if given is not None:
-        values_[:, : given.shape[1]] = given[:, :K]
-    within = torch.arange(K, device=tokens.device) < count.unsqueeze(1)
-    free = within & values_.isnan()
-    if outer is None:
-        outer = values_.new_full((len(tokens), 2), torch.nan)
-    outer = _outer(outer, settings)
-    nmse, scale, offset = (values_.new_empty(len(tokens)) for _ in range(3))
-    searched = free.any(1)
-    # rows with as many constants go together, so that how a row is fitted depends on it alone
-    for k in range(K + 1):
-        rows = (searched & (count == k)).nonzero().squeeze(1)
-        for some in lm.chunks(rows, tokens, points.x.shape[0], settings.cells):
-            problem = lm.Problem(tokens[some], library, points, outer[some], free[some, :k])
-            values_[some, :k] = lm.solve(problem, values_[some, :k], settings)
-    for some in lm.chunks(torch.arange(len(tokens)), tokens, points.x.shape[0], settings.cells):
-        some = some.to(tokens.device)
-        f = evaluate(tokens[some], library, points.x, values_[some])
-        nmse[some], scale[some], offset[some] = outer_fit(f, points, outer[some])
-    return Fits(nmse, scale, offset, values_)
+    with _threads(points.x.shape[0]):
+        return _fit(tokens, library, points, settings, given, outer)
 
 
 def evaluate(tokens: Tensor, library: Library, x: Tensor, given: Tensor | None = None) -> Tensor:
@@ -104,28 +61,50 @@ def evaluate(tokens: Tensor, library: Library, x: Tensor, given: Tensor | None =
     return values(graph, x, given).index_select(0, graph.roots)
 
 
-def outer_fit(f: Tensor, points: Points, outer: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-    """Return NMSE, scale and offset [N] of expressions with values `f` [N, P].
+def _fit(
+    tokens: Tensor,
+    library: Library,
+    points: Points,
+    settings: Settings,
+    given: Tensor | None,
+    outer: Tensor | None,
+) -> Fits:
+    count = (tokens == library.constant_id).sum(1)
+    most = int(count.max()) if len(count) else 0
+    K = -(-most // _WIDTH) * _WIDTH
+    values_ = torch.full((len(tokens), K), torch.nan, dtype=points.x.dtype, device=tokens.device)
+    if given is not None:
+        values_[:, :most] = given[:, :most]
+    within = torch.arange(K, device=tokens.device) < count.unsqueeze(1)
+    free = within & values_.isnan()
+    if outer is None:
+        outer = values_.new_full((len(tokens), 2), torch.nan)
+    outer = _outer(outer, settings)
+    nmse, scale, offset = (values_.new_empty(len(tokens)) for _ in range(3))
+    searched = free.any(1)
+    # widths depend on a row's own number of constants, so that its rounding does not depend on
+    # what else is in the batch
+    for k in range(_WIDTH, K + _WIDTH, _WIDTH):
+        rows = (searched & (count <= k) & (count > k - _WIDTH)).nonzero().squeeze(1)
+        for some in lm.chunks(rows, tokens, points.x.shape[0], settings.cells // 5):
+            problem = lm.Problem(tokens[some], library, points, outer[some], free[some, :k])
+            values_[some, :k] = lm.solve(problem, values_[some, :k], settings)
+    for some in lm.chunks(torch.arange(len(tokens)), tokens, points.x.shape[0], settings.cells):
+        some = some.to(tokens.device)
+        f = evaluate(tokens[some], library, points.x, values_[some])
+        nmse[some], scale[some], offset[some] = outer_fit(f, points, outer[some])
+    return Fits(nmse, scale, offset, values_)
 
-    `outer` [N, 2] holds scale and offset where they are held, NaN where they are fitted.
-    """
-    scale, offset = outer.unbind(1)
-    w = points.weight
-    weighted = f if w is None else f * w
-    y = points.y - torch.where(offset.isnan(), 0.0, offset).unsqueeze(1)
-    mean = torch.where(offset.isnan(), weighted.mean(1), 0.0)
-    y_mean = (y if w is None else y * w).mean(1)
-    # with a fitted offset both are centred; the factor is then <f - m, y> / <f - m, f - m>
-    centred = f - mean.unsqueeze(1)
-    right = centred if w is None else centred * w
-    factor = (right * y).mean(1) / (right * centred).mean(1)
-    factor = torch.where(scale.isnan(), factor, scale)
-    shift = torch.where(offset.isnan(), y_mean - factor * mean, offset)
-    residual = points.y - factor.unsqueeze(1) * f - shift.unsqueeze(1)
-    squared = residual**2 if w is None else residual**2 * w
-    nmse = squared.mean(1) / points.variance
-    bad = ~nmse.isfinite()
-    return torch.where(bad, torch.inf, nmse), factor, shift
+
+@contextmanager
+def _threads(points: int) -> Iterator[None]:
+    """Use one thread inside where tensors are small: waiting for others makes it slower."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(before if points >= _LONG else 1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
 
 
 def _outer(outer: Tensor, settings: Settings) -> Tensor:

@@ -16,18 +16,22 @@ import torch
 from torch import Tensor
 
 from tasks.symbolic.library import Library
-from tasks.symbolic.trees import PAD, Trees
+from tasks.symbolic.trees import PAD, Trees, tables
 
 
 @dataclass(frozen=True)
 class Group:
-    """Nodes `start:stop`, all of one token and height; `first`, `second` are their arguments."""
+    """Nodes `start:stop`, all of one token and height; `first`, `second` are their arguments.
+
+    `varying` tells of each argument whether it holds a constant, alike for all of the group.
+    """
 
     token: int
     start: int
     stop: int
     first: Tensor  # [stop - start] int64
     second: Tensor
+    varying: tuple[bool, bool]
 
 
 @dataclass(frozen=True)
@@ -59,18 +63,22 @@ def build(trees: Trees, library: Library, constants: int | None = None) -> Graph
     flat = [part.flatten()[place] for part in (trees.tokens, trees.height, trees.varying)]
     token, height, varying = flat
     code = (varying * (L + 1) + height) * (len(library) + 1) + token
+    arity = tables(library, device).arity[token]
+    for i, child in enumerate((trees.first, trees.second)):
+        holds = _at(trees.varying, child.flatten()[place], place % N)
+        code = code * 2 + holds * (arity > i)
     code, order = torch.sort(code)
     rank = torch.empty_like(order)
     rank[order] = torch.arange(count, device=device)
-    where = torch.zeros(L * N, dtype=torch.int64, device=device)
-    where[index[real]] = rank[node]
+    where = torch.zeros(L, N, dtype=torch.int64, device=device)
+    where[real] = rank[node]
     column = place[order] % N
-    first = where[trees.first.flatten()[place[order]] * N + column]
-    second = where[trees.second.flatten()[place[order]] * N + column]
-    leaves = _leaves(trees, library, where.view(L, N), count, constants)
+    first = _at(where, trees.first.flatten()[place[order]], column)
+    second = _at(where, trees.second.flatten()[place[order]], column)
+    leaves = _leaves(trees, library, where, count, constants)
     groups = _groups(code, first, second, len(library) + 1)
     static = count - int(varying.sum())
-    return Graph(library, count, static, groups, where[:N], leaves)
+    return Graph(library, count, static, groups, where[0], leaves)
 
 
 def values(graph: Graph, x: Tensor, constants: Tensor | None = None) -> Tensor:
@@ -105,6 +113,11 @@ def fill(graph: Graph, out: Tensor, x: Tensor, constants: Tensor | None, since: 
             here.fill_(library.values[group.token - library.first_literal])
 
 
+def _at(table: Tensor, row: Tensor, column: Tensor) -> Tensor:
+    """Return table[row, column] of an [L, N] table, for many places at once."""
+    return table.flatten()[row * table.shape[1] + column]
+
+
 def _leaves(
     trees: Trees, library: Library, where: Tensor, count: int, constants: int | None
 ) -> Tensor:
@@ -123,6 +136,8 @@ def _groups(code: Tensor, first: Tensor, second: Tensor, tokens: int) -> tuple[G
     out, start = [], 0
     for value, size in zip(distinct.tolist(), counts.tolist(), strict=True):
         stop = start + size
-        out.append(Group(value % tokens, start, stop, first[start:stop], second[start:stop]))
+        token, flags = value // 4 % tokens, (bool(value & 2), bool(value & 1))
+        here = slice(start, stop)
+        out.append(Group(token, start, stop, first[here], second[here], flags))
         start = stop
     return tuple(out)

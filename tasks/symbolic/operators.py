@@ -32,9 +32,13 @@ class Operator:
     symbol: str = ""  # the sympy function, where it has another name
     commutes: bool = False
     cost: int = 1  # how hard it is to read, for the complexity penalty
+    reads: tuple[int, ...] | None = None  # the arguments that `partials` looks at; None = all
 
-    def derivatives(self, value: Tensor, *args: Tensor) -> tuple[Any, ...]:
-        """Return the derivative by each argument, at `args`, where the function has `value`."""
+    def derivatives(self, value: Tensor, *args: Any) -> tuple[Any, ...]:
+        """Return the derivative by each argument, at `args`, where the function has `value`.
+
+        Arguments that are not among `reads` may be None.
+        """
         if self.partials is not None:
             return self.partials(value, *args)
         with torch.enable_grad():
@@ -53,10 +57,10 @@ def _pow_partials(v: Tensor, a: Tensor, b: Tensor) -> tuple[Tensor, Tensor]:
 
 
 _ALL = (
-    Operator("add", 2, torch.add, lambda v, a, b: (1.0, 1.0), "Add", True),
-    Operator("sub", 2, torch.sub, lambda v, a, b: (1.0, -1.0), "Add"),
+    Operator("add", 2, torch.add, lambda v, a, b: (1.0, 1.0), "Add", True, reads=()),
+    Operator("sub", 2, torch.sub, lambda v, a, b: (1.0, -1.0), "Add", reads=()),
     Operator("mul", 2, torch.mul, lambda v, a, b: (b, a), "Mul", True),
-    Operator("div", 2, torch.div, lambda v, a, b: (1 / b, -v / b), "Mul", cost=2),
+    Operator("div", 2, torch.div, lambda v, a, b: (1 / b, -v / b), "Mul", cost=2, reads=(1,)),
     Operator("pow", 2, torch.pow, _pow_partials, "Pow", cost=3),
     Operator(
         "min", 2, torch.minimum, lambda v, a, b: ((a <= b).to(v), (a > b).to(v)), "Min", True, 2
@@ -64,22 +68,22 @@ _ALL = (
     Operator(
         "max", 2, torch.maximum, lambda v, a, b: ((a >= b).to(v), (a < b).to(v)), "Max", True, 2
     ),
-    Operator("neg", 1, torch.neg, lambda v, a: (-1.0,)),
-    Operator("inv", 1, torch.reciprocal, lambda v, a: (-v * v,), cost=2),
-    Operator("sqrt", 1, torch.sqrt, lambda v, a: (0.5 / v,), cost=2),
+    Operator("neg", 1, torch.neg, lambda v, a: (-1.0,), reads=()),
+    Operator("inv", 1, torch.reciprocal, lambda v, a: (-v * v,), cost=2, reads=()),
+    Operator("sqrt", 1, torch.sqrt, lambda v, a: (0.5 / v,), cost=2, reads=()),
     Operator("square", 1, torch.square, lambda v, a: (2 * a,)),
     Operator("cube", 1, _cube, lambda v, a: (3 * a * a,)),
-    Operator("exp", 1, torch.exp, lambda v, a: (v,), cost=3),
+    Operator("exp", 1, torch.exp, lambda v, a: (v,), cost=3, reads=()),
     Operator("log", 1, torch.log, lambda v, a: (1 / a,), cost=3),
     Operator("sin", 1, torch.sin, lambda v, a: (a.cos(),), cost=3),
     Operator("cos", 1, torch.cos, lambda v, a: (-a.sin(),), cost=3),
-    Operator("tan", 1, torch.tan, lambda v, a: (1 + v * v,), cost=3),
+    Operator("tan", 1, torch.tan, lambda v, a: (1 + v * v,), cost=3, reads=()),
     Operator("asin", 1, torch.asin, lambda v, a: ((1 - a * a).rsqrt(),), cost=3),
     Operator("acos", 1, torch.acos, lambda v, a: (-(1 - a * a).rsqrt(),), cost=3),
     Operator("atan", 1, torch.atan, lambda v, a: (1 / (1 + a * a),), cost=3),
     Operator("sinh", 1, torch.sinh, lambda v, a: (a.cosh(),), cost=3),
     Operator("cosh", 1, torch.cosh, lambda v, a: (a.sinh(),), cost=3),
-    Operator("tanh", 1, torch.tanh, lambda v, a: (1 - v * v,), cost=3),
+    Operator("tanh", 1, torch.tanh, lambda v, a: (1 - v * v,), cost=3, reads=()),
     Operator("abs", 1, torch.abs, lambda v, a: (a.sign(),), "Abs", cost=2),
 )
 
