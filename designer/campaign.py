@@ -217,28 +217,29 @@ class Campaign:
 
     def _remember(self, batch: Batch, scored: Scored) -> None:
         good = scored.fresh & (scored.weight > 0) & (scored.reward > self._invalid(scored))
+        elite: list[int] = []
         for row in np.flatnonzero(good).tolist():
             reward, done = float(scored.reward[row]), scored.designs[row]
             if self.archive.wants(reward, done.complexity):
                 scores = {name: float(values[row]) for name, values in scored.columns.items()}
-                self.archive.add(
-                    Found(
-                        done.text,
-                        reward,
-                        scores,
-                        done.complexity,
-                        self.steps,
-                        self.meter.spent,
-                        done.key,
-                    )
-                )
+                place = (done.complexity, self.steps, self.meter.spent)
+                self.archive.add(Found(done.text, reward, scores, *place, done.key))
             if reward > self.elites.threshold:
-                actions = batch.actions[row] if row < batch.sampled else None
-                self.elites.add(batch.designs[row], actions or self._encode(batch, row), reward)
+                elite.append(row)
+        for row, actions in zip(elite, self._actions(batch, elite), strict=True):
+            self.elites.add(batch.designs[row], actions, float(scored.reward[row]))
 
-    def _encode(self, batch: Batch, row: int) -> Sequence[int] | None:
+    def _actions(self, batch: Batch, rows: Sequence[int]) -> list[Sequence[int] | None]:
+        """Return the actions that build each row's design; proposals are encoded all at once."""
+        found: dict[int, Sequence[int] | None] = {
+            row: batch.actions[row] for row in rows if row < batch.sampled
+        }
+        proposed = [row for row in rows if row >= batch.sampled]
         encode = getattr(self.task.environment, "encode", None)
-        return None if encode is None else encode([batch.designs[row]], None)[0]
+        if proposed and encode is not None:
+            spelled = encode([batch.designs[row] for row in proposed], None)
+            found |= dict(zip(proposed, spelled, strict=True))
+        return [found.get(row) for row in rows]
 
     def _imitate(self) -> dict[str, Any]:
         """Replay rank-drawn elites, spelled anew where the task knows several spellings."""
