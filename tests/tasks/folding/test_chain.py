@@ -227,3 +227,16 @@ def test_long_chains_grow_beside_each_other_and_far_from_the_origin() -> None:
         assert fold is None or recheck(fold, matrix) == energy
     straight = retraced(Chain("H" * 1000, "fcc"), [0] * 998)
     assert straight.head[0].tolist() == [999, 999, 0] and straight.energy.item() == 0
+
+
+@pytest.mark.parametrize("name", LATTICES)
+def test_nothing_is_read_back_to_the_host(name: str) -> None:
+    """On the meta device tensors have no values: reading one, or branching on one, raises."""
+    env, device = Chain(SEQUENCE, name), torch.device("meta")
+    state = env.reset(4, device)
+    for _ in range(env.max_steps):
+        assert env.mask(state).shape == (4, env.num_actions)
+        assert env.observe(state).shape == (4, env.obs_size)
+        assert env.potential(state).device == env.done(state).device == device
+        state = env.step(state, torch.zeros(4, dtype=torch.int64, device=device))
+    assert state.cells.shape == (4, len(SEQUENCE))

@@ -58,7 +58,7 @@ def test_every_pull_is_a_fold_and_its_energy_change_is_right(name: str) -> None:
     ("name", "length"), [("square", 7), ("triangular", 5), ("cubic", 6), ("fcc", 4)]
 )
 def test_pull_moves_reach_every_fold(name: str, length: int) -> None:
-    """Lesh et al. (2003), theorem 1: the moves are complete."""
+    """The moves are complete (Lesh, Mitzenmacher and Whitesides, 2003)."""
     lattice, sequence = lattice_named(name), "HPPPPPP"[:length]
     every = ground_states("P" * length, name, keep=1 << 20)  # all are equal without an H
     start = [Fold(sequence, name, lattice.letters[0] * (length - 1))] * 64
