@@ -47,7 +47,7 @@ DEFAULT_VOCABULARY: tuple[str, ...] = (
     "[P+]", "[PH+]", "[S@+]", "[S@@+]", "[O+]", "[OH+]", "[NH]", "[B-]", "B", "[Si]", "[H]",
 )  # fmt: skip
 # Without these a walk could not always be finished, so every vocabulary has them.
-ESSENTIAL = ("C", "c", "n", "o", "(", ")", "-", "=", "#", "1", "2", "3", "4", "5", "6", "7", "8")
+ESSENTIAL = ("C", "c", "n", "o", "(", ")", "-", "=", "#", "1", "2", "3", "4", "5", "6", "7", "8", "9")
 
 
 @dataclass(frozen=True)
