@@ -3,4 +3,5 @@
 TASKS: dict[str, str] = {
     "symbolic": "tasks.symbolic.task:task",
     "folding": "tasks.folding.task:task",
+    "molecules": "tasks.molecules.task:task",
 }

@@ -1,0 +1,85 @@
+"""The molecule task: an environment, its reader, viewer, proposer and known examples."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import lru_cache
+from importlib.resources import files
+from typing import Any
+
+from designer.errors import InputError, nearest
+from designer.protocols import Task
+from tasks.molecules.design import Molecule, parse
+from tasks.molecules.kinds import DEFAULT_KINDS
+from tasks.molecules.tokens import DEFAULT_VOCABULARY
+from tasks.molecules.view import draw, show
+
+REPRESENTATIONS = ("graph", "smiles")
+
+
+def task(
+    representation: str = "graph",
+    max_atoms: int = 30,
+    min_atoms: int = 8,
+    kinds: Sequence[str] = DEFAULT_KINDS,
+    ring_sizes: Sequence[int] = (5, 6),
+    max_rings: int = 5,
+    plausible: bool = True,
+    vocabulary: Sequence[str] = DEFAULT_VOCABULARY,
+    max_length: int = 100,
+) -> Task:
+    """Return the molecule task.
+
+    `representation` is "graph" (atom by atom; always valid, learns from nothing) or "smiles"
+    (token by token; suits a trained prior). `max_atoms` and `min_atoms` count heavy atoms; what
+    follows up to `plausible` is for graphs (see `MolecularGraph`; `plausible` also holds for
+    the proposer), `vocabulary` and `max_length` (tokens) are for SMILES. Raises InputError for
+    settings that cannot be.
+    """
+    proposer: dict[str, Any] = {"max_atoms": max_atoms, "min_atoms": min_atoms}
+    environment: Any
+    if representation == "graph":
+        from tasks.molecules.graph import MolecularGraph
+
+        environment = MolecularGraph(
+            max_atoms, min_atoms, kinds, ring_sizes, max_rings, plausible=plausible
+        )
+        proposer |= {"ring_sizes": ring_sizes, "max_rings": max_rings}
+    elif representation == "smiles":
+        from tasks.molecules.smiles import Smiles
+
+        environment = Smiles(max_length, max_atoms, min_atoms, vocabulary)
+        proposer |= {"ring_sizes": (3, 4, 5, 6, 7), "max_rings": 8, "flat": False}
+    else:
+        raise InputError(
+            f"unknown representation {representation!r}; {nearest(representation, REPRESENTATIONS)}"
+        )
+    from tasks.molecules.proposer import Genetic
+
+    return Task(
+        name="molecules",
+        environment=environment,
+        parse=parse,
+        show=show,
+        draw=draw,
+        proposer=Genetic(**proposer, plausible=plausible),
+        bucket=bucket,
+        examples=examples(),
+    )
+
+
+def bucket(design: Molecule) -> str:
+    """Return the Bemis-Murcko scaffold as SMILES, "acyclic" for a molecule without rings."""
+    return design.scaffold or "acyclic"
+
+
+def starters() -> list[tuple[str, str]]:
+    """Return (SMILES, name) of the known drugs and natural products shipped with designer."""
+    lines = files("data").joinpath("starter.smi").read_text(encoding="utf-8").splitlines()
+    return [(smiles, name) for smiles, _, name in (line.partition(" ") for line in lines)]
+
+
+@lru_cache(maxsize=1)
+def examples() -> tuple[Molecule, ...]:
+    """Return eight known drugs for an oracle's first call; parsed when used."""
+    return tuple(Molecule(smiles) for smiles, _ in starters()[:160:20])

@@ -1,0 +1,77 @@
+"""Molecules for people: terminal text, and a grid of structures as one SVG."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from html import escape
+
+from tasks.molecules.design import Molecule
+
+CELL = (240, 200)  # width and height of one structure, pixels
+LEGEND = 22  # height of the line of text below it
+COLUMNS = 4
+
+
+def show(design: Molecule) -> str:
+    """Return the SMILES and a few properties, one line each."""
+    from rdkit.Chem import QED, Crippen, Descriptors, rdMolDescriptors
+
+    mol = design.mol
+    return "\n".join(
+        [
+            design.smiles,
+            f"  formula  {rdMolDescriptors.CalcMolFormula(mol)}",
+            f"  weight   {Descriptors.MolWt(mol):.1f} g/mol, {design.complexity} heavy atoms",
+            f"  rings    {rdMolDescriptors.CalcNumRings(mol)}, of them aromatic "
+            f"{rdMolDescriptors.CalcNumAromaticRings(mol)}",
+            f"  logP     {Crippen.MolLogP(mol):.2f}, TPSA {rdMolDescriptors.CalcTPSA(mol):.1f} A^2",
+            f"  QED      {QED.qed(mol):.3f}",
+            f"  scaffold {design.scaffold or 'none'}",
+        ]
+    )
+
+
+def draw(designs: Sequence[Molecule], legends: Sequence[str] | None = None) -> str:
+    """Return one SVG document with the structures in a grid, four a row, SMILES below each.
+
+    `legends` replaces the SMILES; every text is escaped.
+    """
+    texts = [design.smiles for design in designs] if legends is None else list(legends)
+    columns = max(1, min(COLUMNS, len(designs)))
+    rows = -(-len(designs) // columns)
+    width, height = columns * CELL[0], rows * (CELL[1] + LEGEND)
+    head = (
+        f'<svg xmlns="http://www.w3.org/2000/svg" width="{width}" height="{height}" '
+        f'viewBox="0 0 {width} {height}"><rect width="100%" height="100%" fill="#fff"/>'
+    )
+    cells = [
+        _cell(design, text, (i % columns) * CELL[0], (i // columns) * (CELL[1] + LEGEND))
+        for i, (design, text) in enumerate(zip(designs, texts, strict=True))
+    ]
+    return head + "".join(cells) + "</svg>"
+
+
+def _cell(design: Molecule, text: str, x: int, y: int) -> str:
+    short = text if len(text) <= 38 else text[:37] + "…"
+    return (
+        f'<g transform="translate({x},{y})">{_structure(design)}'
+        f'<text x="{CELL[0] // 2}" y="{CELL[1] + 12}" text-anchor="middle" '
+        f'font-family="monospace" font-size="10" fill="#444"><title>{escape(text)}</title>'
+        f"{escape(short)}</text></g>"
+    )
+
+
+def _structure(design: Molecule) -> str:
+    """Return the drawing of one molecule as SVG elements, without a document around them."""
+    from rdkit import Chem
+    from rdkit.Chem.Draw import rdMolDraw2D
+
+    mol = Chem.Mol(design.mol)
+    mol.ClearProp("_Name")
+    drawer = rdMolDraw2D.MolDraw2DSVG(*CELL)
+    drawer.drawOptions().clearBackground = False
+    rdMolDraw2D.PrepareAndDrawMolecule(drawer, mol)
+    drawer.FinishDrawing()
+    body = re.search(r"<svg[^>]*>(.*)</svg>", drawer.GetDrawingText(), re.DOTALL)
+    return body.group(1) if body else ""
