@@ -192,9 +192,11 @@ class Expressions:
         fine = length <= self.max_length
         for t in range(min(tokens.shape[1], self.max_length)):
             action = tokens[:, t].clamp(min=0)
-            here = self.mask(state).gather(1, action.unsqueeze(1)).squeeze(1)
+            mask = self.mask(state)
+            here = mask.gather(1, action.unsqueeze(1)).squeeze(1)
             fine &= torch.where(tokens[:, t] >= 0, here & (state.open > 0), True)
-            state = self.step(state, torch.where(state.open > 0, action, 0))
+            # a row that has failed goes on with something legal: its slots would not suffice
+            state = self.step(state, torch.where(here, action, mask.to(torch.uint8).argmax(1)))
         return [bool(x) for x in (fine & (state.open == 0) & (state.length == length)).tolist()]
 
     @property
@@ -211,7 +213,8 @@ def _rules(env: Expressions, device: torch.device) -> r.Rules:
 
 def _top(state: Writing) -> Tensor:
     """Return [B, 5] the slot to be filled next."""
-    at = (state.open - 1).clamp(min=0).view(-1, 1, 1).expand(-1, 1, 5)
+    most = state.slots.shape[1] - 1  # rows that `legal` found to be illegal may open more
+    at = (state.open - 1).clamp(min=0, max=most).view(-1, 1, 1).expand(-1, 1, 5)
     return state.slots.gather(1, at).squeeze(1)
 
 
