@@ -159,6 +159,14 @@ def test_encode_refuses_what_the_mask_does_not_write():
     assert [row is not None for row in found] == [True, False, False, False, True, False]
 
 
+def test_rows_of_any_shape_are_judged_without_harm():
+    env = Expressions(DEFAULT, max_length=6)
+    x = DEFAULT.first_variable
+    rows = [[0] * 6, [0] * 30, [x], [x, x], [0, x], [8, x], [0, 0, 0, 0, x, x, x, x, x], []]
+    assert env.legal(rows) == [False, False, True, False, False, True, False, False]
+    assert env.legal([]) == []
+
+
 def test_lengths_that_hold_nothing_are_refused():
     with pytest.raises(InputError, match="1 <= min_length <= max_length"):
         Expressions(DEFAULT, max_length=3, min_length=4)
