@@ -135,6 +135,7 @@ def _policy(document: Document, use: _Plugins, task: Task, seed: int) -> torch.n
     make = use.find(("policy",), POLICIES, "recurrent")
     env = task.environment
     sizes = {"obs_size": env.obs_size, "num_actions": env.num_actions, "seed": seed}
+    sizes["num_values"] = getattr(env, "num_values", 0)
     policy: torch.nn.Module = document.build(("policy",), make, sizes)
     return policy
 

@@ -13,7 +13,7 @@ from designer.errors import InputError, nearest
 
 FILLED = {  # parameters that the program fills in, by group
     "oracles": {"data", "workers", "device"},
-    "policies": {"obs_size", "num_actions", "seed"},
+    "policies": {"obs_size", "num_actions", "num_values", "seed"},
     "tables": {"terms", "penalties"},
 }
 

@@ -15,7 +15,8 @@ import numpy as np
 
 from designer.campaign import Batch, Campaign, Metrics
 from designer.errors import InputError, nearest
-from designer.protocols import Measured
+from designer.protocols import Measured, Spelling
+from designer.walk import together
 
 ROUNDS = 20  # batches drawn before `ask` says that nothing new is left
 
@@ -97,21 +98,22 @@ def _draw(campaign: Campaign, count: int) -> Batch:
     """Sample until `count` new designs are there; proposals fill at most half of the batch."""
     if count == 0:
         raise InputError(f"the budget of {campaign.meter.budget} measurements is spent")
-    actions: dict[str, list[int]] = {}
+    drawn: dict[str, Spelling] = {}
     proposed: dict[str, Any] = {}
     for _ in range(ROUNDS):
         batch = campaign.ask()
         for row, design in enumerate(batch.designs):
             if design is None or campaign.meter.knows(design.key):
                 continue
-            room = len(actions.keys() | proposed.keys()) < count
+            room = len(drawn.keys() | proposed.keys()) < count
             if row < batch.sampled and room:
-                actions.setdefault(design.key, batch.actions[row])
-            elif room and len(proposed) < count // 2 and design.key not in actions:
+                drawn.setdefault(design.key, batch.spelling(row))
+            elif room and len(proposed) < count // 2 and design.key not in drawn:
                 proposed.setdefault(design.key, design)
-        if len(actions.keys() | proposed.keys()) >= count:
+        if len(drawn.keys() | proposed.keys()) >= count:
             break
-    if not actions:
+    if not drawn:
         raise InputError(f"no new design in {ROUNDS} batches: everything in reach is measured")
-    extra = [design for key, design in proposed.items() if key not in actions]
-    return campaign.batch(list(actions.values()), extra)
+    extra = [design for key, design in proposed.items() if key not in drawn]
+    actions, given = together(list(drawn.values()))
+    return campaign.batch(actions, extra, given)

@@ -15,7 +15,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from designer import baselines, credit, estimators, masking
+from designer import baselines, credit, estimators
 from designer.baselines import Baseline, Earned
 from designer.errors import InputError
 from designer.learning import (
@@ -27,7 +27,7 @@ from designer.learning import (
     RiskSeeking,
 )
 from designer.protocols import Policy, Trajectory
-from designer.rollout import evaluate
+from designer.rollout import evaluate, with_prior
 
 __all__ = ["LEARNERS", "Learner", "LearnerSettings", "Ppo", "Reinforce", "Reinvent", "RiskSeeking"]
 
@@ -228,13 +228,7 @@ class Learner:
 
     def _with_prior(self, trajectory: Trajectory) -> Trajectory:
         """Return the trajectory with the prior's log-probabilities, where there is a prior."""
-        if self.prior is None or trajectory.prior_log_prob is not None:
-            return trajectory
-        with torch.no_grad():
-            logits = self.prior.unroll(trajectory.observations).logits
-            log_probs = masking.log_probabilities(logits, trajectory.masks)
-            theirs = masking.chosen(log_probs, trajectory.actions) * trajectory.active
-        return trajectory.replace(prior_log_prob=theirs)
+        return trajectory if self.prior is None else with_prior(trajectory, self.prior)
 
     def _check_prior(self) -> None:
         s = self.settings

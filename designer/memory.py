@@ -15,7 +15,7 @@ from typing import Any, Literal
 
 import numpy as np
 
-from designer.protocols import Floats
+from designer.protocols import Floats, Spelling
 
 
 @dataclass(frozen=True)
@@ -26,6 +26,7 @@ class Elite:
     order: int  # when it was added; breaks ties, so the memory is the same on every run
     design: Any
     actions: tuple[int, ...] | None
+    given: Mapping[str, Any] = field(default_factory=dict)  # what goes with them: values, start
 
     @property
     def rank(self) -> tuple[float, int]:
@@ -45,14 +46,16 @@ class Elites:
     def __len__(self) -> int:
         return len(self._items)
 
-    def add(self, design: Any, actions: Sequence[int] | None, reward: float) -> bool:
+    def add(self, design: Any, spelled: Spelling | Sequence[int] | None, reward: float) -> bool:
         """Remember the design if it is new and good enough; return whether it was."""
         self._added += 1
         full = len(self._items) >= self.capacity
         if design.key in self._keys or (full and reward <= self._items[-1].reward):
             return False
-        actions = None if actions is None else tuple(int(a) for a in actions)
-        insort(self._items, Elite(reward, self._added, design, actions), key=lambda e: e.rank)
+        whole = spelled if isinstance(spelled, Spelling) else Spelling(spelled or ())
+        actions = None if spelled is None else tuple(int(a) for a in whole.actions)
+        elite = Elite(reward, self._added, design, actions, whole.given)
+        insort(self._items, elite, key=lambda e: e.rank)
         self._keys.add(design.key)
         if full:
             self._keys.discard(self._items.pop().design.key)
@@ -83,21 +86,22 @@ class Elites:
     def state(self) -> dict[str, Any]:
         """Return plain data for a checkpoint."""
         rows = [
-            [e.reward, e.order, e.design.text, e.actions and list(e.actions)] for e in self._items
+            [e.reward, e.order, e.design.text, e.actions and list(e.actions), dict(e.given)]
+            for e in self._items
         ]
         return {"added": self._added, "rows": rows}
 
     def restore(
-        self, state: Mapping[str, Any], rebuild: Callable[[str, Sequence[int] | None], Any]
+        self, state: Mapping[str, Any], rebuild: Callable[[str, Spelling | None], Any]
     ) -> None:
-        """Go back to a checkpoint; `rebuild(text, actions)` returns the design."""
-        self._added = state["added"]
-        self._items = [
-            Elite(
-                reward, order, rebuild(text, actions), None if actions is None else tuple(actions)
-            )
-            for reward, order, text, actions in state["rows"]
-        ]
+        """Go back to a checkpoint; `rebuild(text, spelling)` returns the design."""
+        self._added, self._items = state["added"], []
+        for reward, order, text, actions, *more in state["rows"]:
+            given = more[0] if more else {}
+            spelled = None if actions is None else Spelling(tuple(actions), given)
+            design = rebuild(text, spelled)
+            held = None if actions is None else tuple(actions)
+            self._items.append(Elite(reward, order, design, held, given))
         self._keys = {elite.design.key for elite in self._items}
 
 

@@ -8,6 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from designer import gaussian
 from designer.errors import InputError
 from designer.protocols import Choices
 
@@ -22,8 +23,10 @@ class RecurrentPolicy(nn.Module):
     `embedding` > 0 puts a linear layer of that size before the GRU, which pays where the
     observation is wide. The heads start near zero, so the first policy is near uniform over the
     legal actions. `seed` fixes the first weights without touching torch's global generator;
-    None draws them from it. Observations are cast to the dtype of the weights, so `.double()`
-    makes everything float64. Raises InputError for sizes below one.
+    None draws them from it. With `num_values` = K above 0 a third head gives locations and
+    log-deviations of K real numbers a choice, near 0 and `deviation` at first. Observations are
+    cast to the dtype of the weights, so `.double()` makes everything float64. Raises InputError
+    for sizes below one.
     """
 
     def __init__(
@@ -34,22 +37,28 @@ class RecurrentPolicy(nn.Module):
         layers: int = 1,
         embedding: int = 0,
         seed: int | None = None,
+        num_values: int = 0,
+        deviation: float = 1.0,
     ) -> None:
         super().__init__()
         _check_sizes(obs_size=obs_size, num_actions=num_actions, hidden=hidden, layers=layers)
         self.obs_size, self.num_actions = obs_size, num_actions
         self.hidden, self.layers, self.embedding = hidden, layers, embedding
+        self.num_values, self.deviation = num_values, _positive(deviation)
         with torch.random.fork_rng(devices=[], enabled=seed is not None):
             self.embed = nn.Linear(obs_size, embedding) if embedding > 0 else nn.Identity()
             self.gru = nn.GRU(embedding or obs_size, hidden, layers, batch_first=True)
             self.head = nn.Linear(hidden, num_actions)
             self.value_head = nn.Linear(hidden, 1)
+            self.number_head = nn.Linear(hidden, 2 * num_values) if num_values else None
         self._initialise(seed)
 
     def settings(self) -> dict[str, Any]:
         """Return the keyword arguments that build a network of this shape."""
         names = ("obs_size", "num_actions", "hidden", "layers", "embedding")
-        return {name: getattr(self, name) for name in names}
+        shape = {name: getattr(self, name) for name in names}
+        more = {"num_values": self.num_values, "deviation": self.deviation}
+        return shape | more if self.num_values else shape
 
     def start(self, batch_size: int, device: torch.device) -> Memory:
         """Return zeros, [B, H] a layer."""
@@ -71,18 +80,30 @@ class RecurrentPolicy(nn.Module):
         return self._choices(features)
 
     def _choices(self, features: Tensor) -> Choices:
-        return Choices(self.head(features), self.value_head(features).squeeze(-1))
+        logits, value = self.head(features), self.value_head(features).squeeze(-1)
+        if self.number_head is None:
+            return Choices(logits, value)
+        location, raw = self.number_head(features).chunk(2, dim=-1)
+        logarithm = raw + math.log(self.deviation)
+        scale = logarithm.clamp(gaussian.LOWEST, gaussian.HIGHEST).exp()
+        return Choices(logits, value, location, scale)
 
     @torch.no_grad()
     def _initialise(self, seed: int | None) -> None:
         generator = None if seed is None else torch.Generator().manual_seed(seed)
         for name, weight in self.named_parameters():
-            if name.startswith(("head", "value_head")):
+            if name.startswith(("head", "value_head", "number_head")):
                 spread = 0.01 if weight.dim() == 2 else 0.0
                 weight.normal_(0.0, 1.0, generator=generator).mul_(spread)
             else:
                 bound = 1 / math.sqrt(self.hidden if "gru" in name else self.obs_size)
                 weight.uniform_(-bound, bound, generator=generator)
+
+
+def _positive(deviation: float) -> float:
+    if not 1e-3 <= deviation <= 20.0:
+        raise InputError(f"policy: deviation is {deviation}, expected 0.001 to 20")
+    return deviation
 
 
 def _check_sizes(**sizes: int) -> None:

@@ -16,8 +16,20 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from designer import masking
-from designer.protocols import Environment, Policy, Trajectory
+from designer import gaussian, masking
+from designer.errors import InputError
+from designer.protocols import Choices, Environment, Policy, Trajectory
+from designer.walk import (
+    Columns,
+    Potentials,
+    beside,
+    filled,
+    names,
+    noise,
+    restart,
+    start_of,
+    valued,
+)
 
 
 @torch.no_grad()
@@ -36,10 +48,11 @@ def rollout(
     """
     device = torch.device(device)
     uniforms = _uniforms(env.max_steps, batch_size, device, generator)
+    normals = noise(env, batch_size, device, generator)
     state = env.reset(batch_size, device, generator)
     memory = policy.start(batch_size, device)
-    steps = _Columns(env.max_steps)
-    potentials = [_potential(env, state)]
+    steps, extras, start = Columns(env.max_steps), Columns(env.max_steps), start_of(env, state)
+    potentials = Potentials(env, state)
     for t in range(env.max_steps):
         active = ~env.done(state)
         if t and device.type == "cpu" and not bool(active.any()):
@@ -47,10 +60,19 @@ def rollout(
         observation, mask = env.observe(state), env.mask(state)
         choices, memory = policy.step(observation, memory)
         action, log_prob, entropy = masking.draw(choices.logits, mask, uniforms[t], temperature)
+        values: tuple[Tensor, ...] = ()
+        if normals is not None:
+            location, scale = gaussians(choices)
+            values = (gaussian.draw(location, scale, normals[t], temperature),)
+            counts = valued(env, state, action, active)
+            density = gaussian.log_density(*values, location, scale, temperature)
+            log_prob = log_prob + density * counts
+            entropy = entropy + gaussian.entropy(scale, temperature) * counts
         steps.append(observation, mask, action, active, log_prob, entropy, choices.value)
-        state = env.step(state, action)
-        potentials.append(_potential(env, state))
-    observations, masks, actions, acted, log_probs, entropies, values = steps.joined()
+        extras.append(*beside(env, state, action, active, *values).values())
+        before, state = state, env.step(state, action, *values)
+        potentials.append(before, action, state)
+    observations, masks, actions, acted, log_probs, entropies, worth = steps.joined()
     return Trajectory(
         observations,
         masks,
@@ -58,8 +80,10 @@ def rollout(
         acted,
         log_probs * acted,
         entropies * acted,
-        values * acted,
-        potential=_stacked(potentials),
+        worth * acted,
+        potential=potentials.stacked(),
+        start=start,
+        **dict(zip(names(env), extras.joined(), strict=True)),
     )
 
 
@@ -68,35 +92,50 @@ def retrace(
     env: Environment[Any, Any],
     actions: Sequence[Sequence[int]] | Tensor,
     *,
+    values: Sequence[Any] | Tensor | None = None,
+    start: Sequence[Any] | Tensor | None = None,
     device: torch.device | str = "cpu",
 ) -> Trajectory:
     """Return the steps that `actions` take, with log-probabilities, entropy and value 0.
 
     `actions` is [B, T] or a list of rows of different length; a short row must end its design.
-    Illegal actions raise ValueError (checked on the CPU only, where it costs no transfer).
+    `values` [B][T][K] and `start` [B][S] go with them where the environment has these. Illegal
+    actions raise ValueError (checked on the CPU only, where it costs no transfer).
     """
     device = torch.device(device)
     wanted = _padded(actions, device)
     batch_size, length = wanted.shape
-    state = env.reset(batch_size, device)
-    steps: list[tuple[Tensor, ...]] = []
-    potentials = [_potential(env, state)]
+    state = restart(env, batch_size, device, start)
+    numbers = filled(env, values, batch_size, length, device)
+    steps, extras, first = Columns(length), Columns(length), start_of(env, state)
+    potentials = Potentials(env, state)
     for t in range(length):
         observation, mask, active = env.observe(state), env.mask(state), ~env.done(state)
         # padding: a finished row takes its one legal action, whatever the column holds
         action = torch.where(active, wanted[:, t], mask.to(torch.uint8).argmax(-1))
         if device.type == "cpu":
             _check_legal(mask, action, t)
-        steps.append((observation, mask, action, active))
-        state = env.step(state, action)
-        potentials.append(_potential(env, state))
+        given = () if numbers is None else (numbers[:, t],)
+        steps.append(observation, mask, action, active)
+        extras.append(*beside(env, state, action, active, *given).values())
+        before, state = state, env.step(state, action, *given)
+        potentials.append(before, action, state)
     if device.type == "cpu" and not bool(env.done(state).all()):
         row = int((~env.done(state)).nonzero()[0])
         raise ValueError(f"row {row} is unfinished after its {length} actions")
-    observations, masks, taken, active = (torch.stack(c, dim=1) for c in zip(*steps, strict=True))
+    observations, masks, taken, active = steps.joined()
     zero = torch.zeros(taken.shape, device=device)
     return Trajectory(
-        observations, masks, taken, active, zero, zero, zero, potential=_stacked(potentials)
+        observations,
+        masks,
+        taken,
+        active,
+        zero,
+        zero,
+        zero,
+        potential=potentials.stacked(),
+        start=first,
+        **dict(zip(names(env), extras.joined(), strict=True)),
     )
 
 
@@ -109,18 +148,45 @@ def evaluate(policy: Policy, trajectory: Trajectory, prior: Policy | None = None
     choices = policy.unroll(trajectory.observations)
     log_probs = masking.log_probabilities(choices.logits, trajectory.masks)
     active = trajectory.active
-    prior_log_prob = trajectory.prior_log_prob
-    if prior is not None and prior_log_prob is None:
-        with torch.no_grad():
-            logits = prior.unroll(trajectory.observations).logits
-            theirs = masking.log_probabilities(logits, trajectory.masks)
-            prior_log_prob = masking.chosen(theirs, trajectory.actions) * active
+    entropy = masking.entropy(log_probs, trajectory.masks) * active
+    if trajectory.values is not None and trajectory.valued is not None:
+        entropy = entropy + gaussian.entropy(gaussians(choices)[1]) * trajectory.valued
+    if prior is not None:
+        trajectory = with_prior(trajectory, prior)
     return trajectory.replace(
-        log_prob=masking.chosen(log_probs, trajectory.actions) * active,
-        entropy=masking.entropy(log_probs, trajectory.masks) * active,
+        log_prob=log_prob_of(choices, trajectory, masking.chosen(log_probs, trajectory.actions)),
+        entropy=entropy,
         value=choices.value * active,
-        prior_log_prob=prior_log_prob,
     )
+
+
+def with_prior(trajectory: Trajectory, prior: Policy) -> Trajectory:
+    """Return the trajectory with the prior's log-probabilities, where it has none yet."""
+    if trajectory.prior_log_prob is not None:
+        return trajectory
+    with torch.no_grad():
+        choices = prior.unroll(trajectory.observations)
+        theirs = masking.log_probabilities(choices.logits, trajectory.masks)
+        chosen = masking.chosen(theirs, trajectory.actions)
+        return trajectory.replace(prior_log_prob=log_prob_of(choices, trajectory, chosen))
+
+
+def log_prob_of(choices: Choices, trajectory: Trajectory, chosen: Tensor) -> Tensor:
+    """Return [B, T] the log-probability of the actions and of the values that go with them."""
+    if trajectory.values is None or trajectory.valued is None:
+        return chosen * trajectory.active
+    density = gaussian.log_density(trajectory.values, *gaussians(choices))
+    return chosen * trajectory.active + density * trajectory.valued
+
+
+def gaussians(choices: Choices) -> tuple[Tensor, Tensor]:
+    """Return location and deviation; raises InputError for a policy that has no values."""
+    if choices.location is None or choices.scale is None:
+        raise InputError(
+            "this task needs a policy that draws real numbers beside its choices, and this one "
+            "gives none; take kind = 'recurrent', or give `Choices` a location and a scale"
+        )
+    return choices.location, choices.scale
 
 
 def replay(
@@ -128,34 +194,14 @@ def replay(
     policy: Policy,
     actions: Sequence[Sequence[int]] | Tensor,
     *,
+    values: Sequence[Any] | Tensor | None = None,
+    start: Sequence[Any] | Tensor | None = None,
     prior: Policy | None = None,
     device: torch.device | str = "cpu",
 ) -> Trajectory:
     """Return what the policy thinks of given actions, with gradients (agrees with `rollout`)."""
-    return evaluate(policy, retrace(env, actions, device=device), prior)
-
-
-class _Columns:
-    """What is kept of every step, written into place, step after step.
-
-    Room for all T steps is taken at the first one: thousands of small tensors kept alive until
-    the end would cost more than the choices themselves.
-    """
-
-    def __init__(self, length: int) -> None:
-        self.length, self.count = length, 0
-        self.columns: list[Tensor] = []
-
-    def append(self, *values: Tensor) -> None:
-        if not self.columns:
-            self.columns = [value.new_empty((self.length, *value.shape)) for value in values]
-        for column, value in zip(self.columns, values, strict=True):
-            column[self.count] = value
-        self.count += 1
-
-    def joined(self) -> list[Tensor]:
-        """Return each column as [B, T, ...], T being the steps taken."""
-        return [column[: self.count].transpose(0, 1) for column in self.columns]
+    walked = retrace(env, actions, values=values, start=start, device=device)
+    return evaluate(policy, walked, prior)
 
 
 def _uniforms(
@@ -163,17 +209,6 @@ def _uniforms(
 ) -> Tensor:
     where = generator.device if generator is not None else device
     return torch.rand(steps, batch_size, generator=generator, device=where).to(device)
-
-
-def _potential(env: Environment[Any, Any], state: Any) -> Tensor | None:
-    potential = getattr(env, "potential", None)
-    return None if potential is None else potential(state)
-
-
-def _stacked(potentials: list[Tensor | None]) -> Tensor | None:
-    if potentials[0] is None:
-        return None
-    return torch.stack([p for p in potentials if p is not None], dim=1)
 
 
 def _padded(actions: Sequence[Sequence[int]] | Tensor, device: torch.device) -> Tensor:

@@ -17,6 +17,7 @@ from torch import Tensor
 
 from designer.protocols import Design, Environment, Measured, Oracle, Policy, Proposer
 from designer.rollout import retrace, rollout
+from designer.walk import restart, spelling, start_of, together
 
 
 def walk(
@@ -25,12 +26,13 @@ def walk(
     """Return [B, T] actions of a uniformly random legal walk, and the T + 1 states it visits."""
     generator = torch.Generator().manual_seed(seed)
     state = env.reset(batch_size, torch.device(device), generator)
-    states, taken = [state], []
+    states: list[Any] = [state]
+    taken: list[Tensor] = []
     for _ in range(env.max_steps):
         weights = env.mask(state).float()
         action = torch.multinomial(weights.cpu(), 1, generator=generator).squeeze(1)
         action = action.to(device)
-        state = env.step(state, action)
+        state = env.step(state, action, *_numbers(env, batch_size, len(taken), device))
         states.append(state)
         taken.append(action)
     return torch.stack(taken, dim=1), states
@@ -46,10 +48,10 @@ def check_environment(env: Environment[Any, Any], batch_size: int = 32, seed: in
         assert bool((now | ~done).all()), f"step {t}: a finished row became unfinished"
         done = now
         if t < len(states) - 1:
-            _check_step(env, state, actions[:, t], t)
+            _check_step(env, state, actions[:, t], t, _numbers(env, batch_size, t))
     assert bool(done.all()), f"row {int((~done).nonzero()[0])} is unfinished at max_steps"
     _check_rows_alone(env, actions, states)
-    _check_designs(env, actions)
+    _check_designs(env, actions, _given(env, actions, states))
 
 
 @torch.no_grad()
@@ -121,9 +123,35 @@ def _check_shapes(env: Environment[Any, Any], state: Any, batch_size: int, t: in
     assert absorbed, f"step {t}: a finished row must have exactly one legal action"
 
 
-def _check_step(env: Environment[Any, Any], state: Any, action: Tensor, t: int) -> None:
+def _numbers(
+    env: Environment[Any, Any], batch_size: int, t: int, device: str = "cpu"
+) -> tuple[Tensor, ...]:
+    """Return the values [B, K] that go with step t of `walk`; none where none are taken."""
+    count = getattr(env, "num_values", 0)
+    if not count:
+        return ()
+    drawn = torch.randn(batch_size, count, generator=torch.Generator().manual_seed(1000 + t))
+    return (drawn.to(device),)
+
+
+def _given(env: Environment[Any, Any], actions: Tensor, states: list[Any]) -> dict[str, list[Any]]:
+    """Return what goes with the actions of `walk`, as `decode` takes it."""
+    count, length = actions.shape
+    steps = [_numbers(env, count, t) for t in range(length)]
+    given = {}
+    if steps and steps[0]:
+        given["values"] = torch.stack([values for (values,) in steps], dim=1).tolist()
+    start = start_of(env, states[0])
+    if start is not None:
+        given["start"] = start.tolist()
+    return given
+
+
+def _check_step(
+    env: Environment[Any, Any], state: Any, action: Tensor, t: int, numbers: tuple[Tensor, ...]
+) -> None:
     before = {k: v.clone() for k, v in _tensors(state).items()}
-    once, twice = env.step(state, action), env.step(state, action)
+    once, twice = env.step(state, action, *numbers), env.step(state, action, *numbers)
     for name, value in _tensors(state).items():
         assert torch.equal(value, before[name]), f"step {t}: step() wrote into state.{name}"
     for name, value in _tensors(once).items():
@@ -135,18 +163,22 @@ def _check_step(env: Environment[Any, Any], state: Any, action: Tensor, t: int) 
 
 
 def _check_rows_alone(env: Environment[Any, Any], actions: Tensor, states: list[Any]) -> None:
-    state = env.reset(1, actions.device)
+    start = start_of(env, states[0])
+    state = restart(env, 1, actions.device, None if start is None else start[:1])
     for t in range(actions.shape[1]):
         for name in ("mask", "observe"):
             alone, together = getattr(env, name)(state)[0], getattr(env, name)(states[t])[0]
             same = torch.allclose(alone.float(), together.float(), atol=1e-6)
             assert same, f"step {t}: row 0 alone has another {name} than in its batch"
-        state = env.step(state, actions[:1, t])
+        numbers = (values[:1] for values in _numbers(env, len(actions), t))
+        state = env.step(state, actions[:1, t], *numbers)
 
 
-def _check_designs(env: Environment[Any, Any], actions: Tensor) -> None:
+def _check_designs(
+    env: Environment[Any, Any], actions: Tensor, given: dict[str, list[Any]]
+) -> None:
     rows = actions.tolist()
-    designs = env.decode(rows)
+    designs = env.decode(rows, **given)
     assert len(designs) == len(rows), f"decode gave {len(designs)} designs for {len(rows)} rows"
     found = [d for d in designs if d is not None]
     for design in found:
@@ -160,8 +192,10 @@ def _check_designs(env: Environment[Any, Any], actions: Tensor) -> None:
         assert len(again) == len(found), "encode must return one row a design"
         kept = [(d, row) for d, row in zip(found, again, strict=True) if row is not None]
         assert len(kept) == len(found), "encode must accept every design that decode made"
-        replayed = retrace(env, [row for _, row in kept])
-        for (design, _), other in zip(kept, env.decode(replayed.actions.tolist()), strict=True):
+        spelled, beside = together([spelling(row) for _, row in kept])
+        replayed = retrace(env, spelled, **beside)
+        decoded = env.decode(replayed.actions.tolist(), **beside)
+        for (design, _), other in zip(kept, decoded, strict=True):
             assert other is not None and other.key == design.key, (
                 f"encode then decode turned {design.key} into {other and other.key}"
             )
