@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -22,11 +22,10 @@ from designer.learner import Learner
 from designer.memory import Archive, DiversityFilter, Elites, Found
 from designer.meter import Meter
 from designer.objective import Objective
-from designer.protocols import Scored, Spelling, Task, Trajectory
+from designer.protocols import Scored, Task, Trajectory
 from designer.rollout import replay, retrace, rollout
 from designer.settings import Settings
 from designer.store import DesignRow, Store
-from designer.walk import spelling, together
 
 Metrics = dict[str, float]
 
@@ -38,17 +37,11 @@ class Batch:
     trajectory: Trajectory  # B rows
     actions: list[list[int]]  # [B][T] on the host, crossed once
     designs: Sequence[Any]  # [B + P], None where a row is not a design
-    given: Mapping[str, Any] = field(default_factory=dict)  # [B] values, start; if any
 
     @property
     def sampled(self) -> int:
         """B, how many of the designs the policy made."""
         return len(self.actions)
-
-    def spelling(self, row: int) -> Spelling:
-        """Return what builds a sampled row."""
-        given = {name: values[row] for name, values in self.given.items()}
-        return Spelling(self.actions[row], given)
 
 
 @dataclass(frozen=True)
@@ -134,22 +127,19 @@ class Campaign:
             device=self.device,
             temperature=self.settings.temperature,
         )
-        actions, given = trajectory.actions.tolist(), trajectory.given  # crosses from the device
-        designs = self.task.environment.decode(actions, **given)
-        return Batch(trajectory, actions, [*designs, *self._proposals()], given)
+        actions = trajectory.actions.tolist()  # the one crossing from the device
+        designs = self.task.environment.decode(actions)
+        return Batch(trajectory, actions, [*designs, *self._proposals()])
 
-    def batch(
-        self,
-        actions: list[list[int]],
-        proposed: Sequence[Any] = (),
-        given: Mapping[str, Any] | None = None,
-    ) -> Batch:
+    def batch(self, actions: list[list[int]], proposed: Sequence[Any] = ()) -> Batch:
         """Return the batch that given actions make, as the policy sees it now."""
-        env, policy, device = self.task.environment, self.learner.policy, self.device
         with torch.no_grad():
-            trajectory = replay(env, policy, actions, device=device, **(given or {}))
-        actions, given = trajectory.actions.tolist(), trajectory.given
-        return Batch(trajectory, actions, [*env.decode(actions, **given), *proposed], given)
+            trajectory = replay(
+                self.task.environment, self.learner.policy, actions, device=self.device
+            )
+        actions = trajectory.actions.tolist()
+        designs = self.task.environment.decode(actions)
+        return Batch(trajectory, actions, [*designs, *proposed])
 
     def judge(self, batch: Batch, *, run: bool = True) -> Scored:
         """Return the batch judged, row by row; `run` False calls no oracle."""
@@ -214,8 +204,7 @@ class Campaign:
         if state["pending"] is not None:
             texts = state["pending"]["proposed"]
             proposed = [self.task.parse(text) for text in texts]
-            pending = state["pending"]
-            self.pending = self.batch(pending["actions"], proposed, pending.get("given"))
+            self.pending = self.batch(state["pending"]["actions"], proposed)
         if self.store is not None:
             self.store.rewind(self.steps)
 
@@ -239,18 +228,20 @@ class Campaign:
                 self.archive.add(Found(done.text, reward, scores, *place, done.key))
             if reward > self.elites.threshold:
                 elite.append(row)
-        for row, spelled in zip(elite, self._spelled(batch, elite), strict=True):
-            self.elites.add(batch.designs[row], spelled, float(scored.reward[row]))
+        for row, actions in zip(elite, self._actions(batch, elite), strict=True):
+            self.elites.add(batch.designs[row], actions, float(scored.reward[row]))
 
-    def _spelled(self, batch: Batch, rows: Sequence[int]) -> list[Spelling | None]:
-        """Return what builds each row's design; proposals are encoded all at once."""
-        found: dict[int, Any] = {row: batch.spelling(row) for row in rows if row < batch.sampled}
+    def _actions(self, batch: Batch, rows: Sequence[int]) -> list[Sequence[int] | None]:
+        """Return the actions that build each row's design; proposals are encoded all at once."""
+        found: dict[int, Sequence[int] | None] = {
+            row: batch.actions[row] for row in rows if row < batch.sampled
+        }
         proposed = [row for row in rows if row >= batch.sampled]
         encode = getattr(self.task.environment, "encode", None)
         if proposed and encode is not None:
-            encoded = encode([batch.designs[row] for row in proposed], None)
-            found |= dict(zip(proposed, encoded, strict=True))
-        return [None if found.get(row) is None else spelling(found[row]) for row in rows]
+            spelled = encode([batch.designs[row] for row in proposed], None)
+            found |= dict(zip(proposed, spelled, strict=True))
+        return [found.get(row) for row in rows]
 
     def _imitate(self) -> dict[str, Any]:
         """Replay rank-drawn elites, spelled anew where the task knows several spellings."""
@@ -259,13 +250,12 @@ class Campaign:
         drawn = self.elites.draw(self.settings.replay, self.rng)
         if not drawn:
             return {}
-        rows = [Spelling(elite.actions or (), elite.given) for elite in drawn]
+        rows = [list(elite.actions or ()) for elite in drawn]
         encode = getattr(self.task.environment, "encode", None)
         if self.settings.augment and encode is not None:
             spelled = encode([elite.design for elite in drawn], self.rng)
-            rows = [spelling(new) if new else old for new, old in zip(spelled, rows, strict=True)]
-        actions, given = together(rows)
-        trajectory = retrace(self.task.environment, actions, device=self.device, **given)
+            rows = [new or old for new, old in zip(spelled, rows, strict=True)]
+        trajectory = retrace(self.task.environment, rows, device=self.device)
         reward = self._tensor(np.array([elite.reward for elite in drawn]))
         metrics = self.learner.imitate(trajectory, reward, torch.ones_like(reward))
         return {f"imitation_{name}": value for name, value in metrics.items()}
@@ -279,11 +269,10 @@ class Campaign:
         out = [row for row, design in enumerate(scored.designs) if design is None]
         return float(scored.reward[out[0]]) if out else -np.inf
 
-    def _rebuild(self, text: str, spelled: Spelling | None) -> Any:
-        if spelled is None:
+    def _rebuild(self, text: str, actions: Sequence[int] | None) -> Any:
+        if actions is None:
             return self.task.parse(text)
-        actions, given = together([spelled])
-        return self.task.environment.decode(actions, **given)[0]
+        return self.task.environment.decode([list(actions)])[0]
 
     def _tensor(self, values: Any) -> torch.Tensor:
         return torch.as_tensor(values, dtype=torch.float32).to(self.device)
@@ -340,7 +329,7 @@ class Campaign:
 def _plain(batch: Batch) -> dict[str, Any]:
     """Return what a checkpoint needs to make a pending batch again."""
     texts = [design.text for design in batch.designs[batch.sampled :]]
-    return {"actions": batch.actions, "proposed": texts, "given": dict(batch.given)}
+    return {"actions": batch.actions, "proposed": texts}
 
 
 def _filter(task: Task, settings: Settings) -> DiversityFilter | None:

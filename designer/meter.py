@@ -84,6 +84,10 @@ class Meter:
         """Evaluations left, or None where there is no budget."""
         return None if self.budget is None else max(0, self.budget - self.spent)
 
+    def spend(self, evaluations: int) -> None:
+        """Count evaluations that a searching proposer made by itself."""
+        self.spent += evaluations
+
     def knows(self, key: str) -> bool:
         """Return whether the design of that key was evaluated."""
         return key in self._known or self._was_counted(key)

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
+from designer.protocols import Purse
 from tasks.folding.design import Fold, canonical, numbers, spelled
 from tasks.folding.energy import contact_energies, coordinates, matrix_named
 from tasks.folding.lattices import lattice_named
@@ -19,15 +20,15 @@ class PullMoves:
 
     Each child walks `steps` steps; the children's temperatures, in units of the chain's strongest
     attraction, lie between `coldest` and `hottest`. A child is the best fold it met, or the last
-    where it met none better than its parent. `spend`, where given, is told how many energies were
-    computed, so that a budget can count them.
+    where it met none better than its parent. Every energy computed is paid from `purse`, and the
+    walks end where that is empty.
     """
 
     matrix: str = "hp"
     steps: int = 200
     coldest: float = 0.3
     hottest: float = 0.5
-    spend: Callable[[int], object] | None = None
+    purse: Purse | None = None
 
     def __call__(
         self, parents: Sequence[Fold], count: int, rng: np.random.Generator, /
@@ -37,9 +38,7 @@ class PullMoves:
             return []
         sequence, name = parents[0].sequence, parents[0].lattice
         walkers = self._walkers(parents, count, rng)
-        computed = walkers.walk(self.steps, rng)
-        if self.spend is not None:
-            self.spend(computed)
+        self._walk(walkers, rng)
         found: dict[str, Fold] = {parent.key: parent for parent in parents}
         children = []
         for letters in spelled(walkers.letters(), walkers.lattice):
@@ -48,6 +47,15 @@ class PullMoves:
                 found[fold.key] = fold
                 children.append(fold)
         return children
+
+    def _walk(self, walkers: Walkers, rng: np.random.Generator) -> None:
+        for _ in range(self.steps):
+            left = None if self.purse is None else self.purse.left
+            if left is not None and left < len(walkers.cells):
+                break
+            computed = walkers.step(rng)
+            if self.purse is not None:
+                self.purse.spend(computed)
 
     def _walkers(self, parents: Sequence[Fold], count: int, rng: np.random.Generator) -> Walkers:
         """Return `count` walkers on the parents, the first (best) of them more often."""

@@ -114,11 +114,8 @@ class Walkers:
         self.best_cells, self.best_energy = self.cells.copy(), self.energy.copy()
         self._start = self.energy.copy()
 
-    def walk(self, steps: int, rng: np.random.Generator) -> int:
-        """Make so many Metropolis steps of each chain; returns the energies computed."""
-        return sum(self._step(rng) for _ in range(steps))
-
-    def _step(self, rng: np.random.Generator) -> int:
+    def step(self, rng: np.random.Generator) -> int:
+        """Make one Metropolis step of each chain; returns the energies computed, at most C."""
         made = propose(self.cells, self.lattice, rng)
         change = energy_changes(made, self.pairs, self.lattice)
         chance = np.exp(np.minimum(-change / self.temperature[made.rows], 0.0))

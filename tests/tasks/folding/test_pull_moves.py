@@ -67,7 +67,7 @@ def test_pull_moves_reach_every_fold(name: str, length: int) -> None:
     )
     rng, found = np.random.default_rng(0), set()
     for _ in range(150):
-        walkers.walk(1, rng)
+        walkers.step(rng)
         found |= {
             Fold(sequence, name, t).key for t in spelled(lattice.bonds(walkers.cells), lattice)
         }
@@ -86,7 +86,8 @@ def test_walkers_keep_their_books(name: str) -> None:
         energies.copy(),
         np.full(len(folds), 2.0),
     )
-    computed = walkers.walk(100, np.random.default_rng(0))
+    rng = np.random.default_rng(0)
+    computed = sum(walkers.step(rng) for _ in range(100))
     assert 0 < computed <= 100 * len(folds)
     for cells, stored in (
         (walkers.cells, walkers.energy),
@@ -120,12 +121,27 @@ def test_the_contract(name: str) -> None:
     assert PullMoves()(parents, 0, np.random.default_rng(0)) == []
 
 
-def test_energies_computed_are_told_to_the_budget() -> None:
-    told: list[int] = []
+@dataclasses.dataclass
+class Coins:
+    """A purse that counts."""
+
+    left: int
+    paid: int = 0
+
+    def spend(self, evaluations: int) -> None:
+        """Take them out."""
+        self.left -= evaluations
+        self.paid += evaluations
+
+
+def test_every_energy_is_paid_and_an_empty_purse_ends_the_walks() -> None:
     parents = random_folds("HPHPPHHPHPPHPHHPPHPH", "square")
-    proposer = dataclasses.replace(PullMoves(steps=50), spend=told.append)
-    proposer(parents, 16, np.random.default_rng(0))
-    assert len(told) == 1 and 0 < told[0] <= 50 * 16
+    rich, poor = Coins(10**6), Coins(100)
+    for purse in (rich, poor):
+        proposer = dataclasses.replace(PullMoves(steps=50), purse=purse)
+        proposer(parents, 16, np.random.default_rng(0))
+    assert 100 < rich.paid <= 50 * 16
+    assert 0 <= poor.left < 16 and poor.paid + poor.left == 100
 
 
 def test_chains_of_three_residues_can_be_pulled() -> None:
