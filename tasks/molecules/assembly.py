@@ -9,14 +9,15 @@ import numpy as np
 
 from tasks.molecules.design import Molecule, from_mol
 from tasks.molecules.kinds import KINDS
-from tasks.molecules.legality import legal_rows
+from tasks.molecules.walks import Bonds, keeps_rules, walk
 
 if TYPE_CHECKING:
     from tasks.molecules.graph import MolecularGraph
 
-TRIES = 24  # orders of construction tried before a molecule counts as impossible
+TRIES = 64  # orders of construction tried before a molecule counts as impossible
 STOP, UP, FIRST_ADD = 0, 1, 2
 Bond = tuple[int, int, int]  # atom, atom, order
+Parts = tuple[list[str], Bonds]
 
 
 def build(env: MolecularGraph, actions: Sequence[Sequence[int]]) -> list[Molecule | None]:
@@ -33,23 +34,25 @@ def spell(
 ) -> list[list[int] | None]:
     """Return actions that build each molecule, None where the environment cannot.
 
-    Depth-first orders are tried until one passes the masks: all designs together, the first
+    Depth-first orders are tried until one closes every ring as the masks want it: the first
     order from the first atom (or at random, with `rng`), the others at random.
     """
-    rows: list[list[int] | None] = [None] * len(designs)
-    parts = [_parts(env, design.mol) for design in designs]
+    return [_spelled(env, design, rng) for design in designs]
+
+
+def _spelled(
+    env: MolecularGraph, design: Molecule, rng: np.random.Generator | None
+) -> list[int] | None:
+    parts = _parts(env, design.mol)
+    if parts is None or not keeps_rules(env, *parts):
+        return None
     random = np.random.default_rng(0) if rng is None else rng
-    waiting = [i for i, part in enumerate(parts) if part is not None]
-    for attempt in range(TRIES):
-        if not waiting:
+    row = None if rng is not None else walk(env, *parts, None)
+    for _ in range(TRIES):
+        if row is not None:
             break
-        shuffle = random if attempt or rng is not None else None
-        tried = [_walk(env, *parts[i], shuffle) for i in waiting]  # type: ignore[misc]
-        passed = legal_rows(env, tried)
-        for i, row, ok in zip(waiting, tried, passed, strict=True):
-            rows[i] = row if ok else None
-        waiting = [i for i in waiting if rows[i] is None]
-    return rows
+        row = walk(env, *parts, random)
+    return row
 
 
 def _trace(
@@ -100,8 +103,8 @@ def _place(mol: Any, atom: Any, charge: int) -> int:
     return int(mol.AddAtom(atom))
 
 
-def _parts(env: MolecularGraph, mol: Any) -> tuple[list[str], list[list[tuple[int, int]]]] | None:
-    """Return the kinds, and for each the (neighbour, order) of its bonds.
+def _parts(env: MolecularGraph, mol: Any) -> Parts | None:
+    """Return the kinds, and for each its neighbours with the order of the bond.
 
     None for what the environment does not write: stereo marks, isotopes, radicals, hydrogens
     that are atoms, charges outside its groups, and too many atoms.
@@ -117,13 +120,13 @@ def _parts(env: MolecularGraph, mol: Any) -> tuple[list[str], list[list[tuple[in
         return None
     centres = sorted(groups)
     index = {atom: i for i, atom in enumerate(centres)}
-    bonds: list[list[tuple[int, int]]] = [[] for _ in centres]
+    bonds: list[dict[int, int]] = [{} for _ in centres]
     for bond in mol.GetBonds():
         ends = index.get(bond.GetBeginAtomIdx()), index.get(bond.GetEndAtomIdx())
         if ends[0] is not None and ends[1] is not None:
             order = int(bond.GetBondTypeAsDouble())
-            bonds[ends[0]].append((ends[1], order))
-            bonds[ends[1]].append((ends[0], order))
+            bonds[ends[0]][ends[1]] = order
+            bonds[ends[1]][ends[0]] = order
     return [groups[atom] for atom in centres], bonds
 
 
@@ -172,38 +175,3 @@ def _groups(env: MolecularGraph, mol: Any) -> dict[int, str] | None:
     return found
 
 
-def _walk(
-    env: MolecularGraph,
-    kinds: Sequence[str],
-    bonds: Sequence[Sequence[tuple[int, int]]],
-    rng: np.random.Generator | None,
-) -> list[int]:
-    """Return the actions of one depth-first construction."""
-    add = {key: FIRST_ADD + i for i, key in enumerate(env.additions)}
-    row: list[int] = []
-    depth: dict[int, int] = {}  # of every atom placed
-    carbons = [i for i, kind in enumerate(kinds) if kind == "C"]  # a molecule begins with one
-    if not carbons:
-        return [-1]
-    root = carbons[0 if rng is None else int(rng.integers(len(carbons)))]
-    pending = [(root, 1, -1)]  # atom, order of the bond to its parent, parent
-    path: list[int] = []
-    while pending:
-        atom, order, parent = pending.pop()
-        if atom in depth:
-            continue
-        while path and path[-1] != parent:
-            path.pop()
-            row.append(UP)
-        row.append(add.get((kinds[atom], order), -1))
-        depth[atom] = len(path)
-        if path and KINDS[kinds[atom]].valence == order:
-            continue
-        path.append(atom)
-        onward = [(other, bond, atom) for other, bond in bonds[atom] if other not in depth]
-        closes = [(depth[atom] - depth[o], b) for o, b in bonds[atom] if o in depth and o != parent]
-        row += [env.first_ring + 2 * (back - 2) + bond - 1 for back, bond in sorted(closes)]
-        if rng is not None:
-            rng.shuffle(onward)
-        pending += onward
-    return [*row, STOP]

@@ -1,0 +1,147 @@
+"""Orders of construction: how a known molecule is built in the graph environment.
+
+These are the environment's rules again, for one molecule at a time: `keeps_rules` for those that
+do not depend on the order, and the sizes of rings, which do, in `walk`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from tasks.molecules.kinds import KINDS, may_bond
+
+if TYPE_CHECKING:
+    from tasks.molecules.graph import MolecularGraph
+
+STOP, UP, FIRST_ADD = 0, 1, 2
+Bonds = Sequence[dict[int, int]]  # for each atom its neighbours, with the order of the bond
+
+
+def keeps_rules(env: MolecularGraph, kinds: Sequence[str], bonds: Bonds) -> bool:
+    """Return whether a molecule keeps the rules that do not depend on the order."""
+    heavy = sum(KINDS[kind].weight for kind in kinds)
+    rings = sum(len(near) for near in bonds) // 2 - len(kinds) + 1
+    if not env.min_atoms <= heavy <= env.max_atoms or rings > env.max_rings or "C" not in kinds:
+        return False
+    return all(_atom_fits(env, atom, kinds, bonds) for atom in range(len(kinds)))
+
+
+def walk(
+    env: MolecularGraph, kinds: Sequence[str], bonds: Bonds, rng: np.random.Generator | None
+) -> list[int] | None:
+    """Return the actions of a depth-first construction, None where a ring is closed too early.
+
+    Without `rng` it begins at the first carbon and takes neighbours in order.
+    """
+    add = {key: FIRST_ADD + i for i, key in enumerate(env.additions)}
+    carbons = [i for i, kind in enumerate(kinds) if kind == "C"]
+    grown = _Grown(env, kinds, bonds)
+    row: list[int] = []
+    root = carbons[0 if rng is None else int(rng.integers(len(carbons)))]
+    pending = [(root, 1, -1)]  # atom, order of the bond to its parent, parent
+    while pending:
+        atom, order, parent = pending.pop()
+        if atom in grown.near:
+            continue
+        while grown.path and grown.path[-1] != parent:
+            grown.path.pop()
+            row.append(UP)
+        row.append(add[kinds[atom], order])
+        closed = grown.place(atom, parent)
+        if closed is None:
+            return None
+        row += closed
+        onward = [(other, bond, atom) for other, bond in bonds[atom].items()
+                  if other not in grown.near]  # fmt: skip
+        if rng is not None:
+            rng.shuffle(onward)
+        pending += onward
+    return [*row, STOP]
+
+
+@dataclass
+class _Grown:
+    """A molecule as far as it is built."""
+
+    env: MolecularGraph
+    kinds: Sequence[str]
+    bonds: Bonds
+    near: dict[int, set[int]] = field(default_factory=dict)  # neighbours that are there
+    path: list[int] = field(default_factory=list)
+    rings: list[set[int]] = field(default_factory=list)
+    heavy: int = 0
+
+    def place(self, atom: int, parent: int) -> list[int] | None:
+        """Add an atom and close its rings; return the RING actions, None where one is illegal."""
+        kind = KINDS[self.kinds[atom]]
+        spare = kind.valence - 1 if kind.oxygens else 0
+        if self.heavy + kind.weight + spare > self.env.max_atoms:
+            return None
+        ends = [other for other in self.bonds[atom] if other in self.near and other != parent]
+        self.near[atom] = set()
+        self.heavy += kind.weight
+        if parent >= 0:
+            self._bond(atom, parent)
+        if parent < 0 or kind.valence > self.bonds[atom][parent]:
+            self.path.append(atom)
+        depths = sorted(self.path.index(end) for end in ends)
+        row = []
+        for depth in reversed(depths):
+            if not self._close(atom, depth):
+                return None
+            back, order = len(self.path) - 1 - depth, self.bonds[atom][self.path[depth]]
+            row.append(self.env.first_ring + 2 * (back - 2) + order - 1)
+        return row
+
+    def _close(self, atom: int, depth: int) -> bool:
+        """Close the ring to the atom at a depth of the path; False where no mask allows it."""
+        between = self.path[depth:]
+        if self.bonds[atom][self.path[depth]] > 2:
+            return False
+        if self.env.plausible and any(3 in self.bonds[other].values() for other in between):
+            return False
+        ours, theirs = self._distances(atom), self._distances(self.path[depth])
+        length = ours[self.path[depth]]
+        ring = {x for x, far in ours.items() if far + theirs[x] == length}
+        if length + 1 not in self.env.ring_sizes:
+            return False
+        shared = any(len(ring & other) > 2 for other in self.rings)
+        if not self.env.bridged and (shared or len(ring) != length + 1):
+            return False
+        self.rings.append(ring)
+        self._bond(atom, self.path[depth])
+        return True
+
+    def _bond(self, first: int, second: int) -> None:
+        self.near[first].add(second)
+        self.near[second].add(first)
+
+    def _distances(self, start: int) -> dict[int, int]:
+        found, edge = {start: 0}, [start]
+        while edge:
+            edge = [y for x in edge for y in self.near[x] if y not in found
+                    and found.setdefault(y, found[x] + 1)]  # fmt: skip
+        return found
+
+
+def _atom_fits(env: MolecularGraph, atom: int, kinds: Sequence[str], bonds: Bonds) -> bool:
+    """Return whether an atom's bonds are ones the environment makes."""
+    kind, near = KINDS[kinds[atom]], bonds[atom]
+    total = sum(near.values())
+    if total > kind.valence or (kind.oxygens and total < kind.valence):
+        return False
+    known = set(env.additions)
+    for other, order in near.items():
+        if not may_bond(kinds[atom], kinds[other], order, env.plausible):
+            return False
+        if (kinds[atom], order) not in known:
+            return False
+    if not env.plausible:
+        return True
+    hetero = [other for other in near if kinds[other] != "C"]
+    chain = kinds[atom] != "C" and len(hetero) > 1
+    return not chain and sum(order > 1 for order in near.values()) <= 1
