@@ -218,14 +218,15 @@ class Campaign:
         return self.task.proposer(parents, count, self.rng)
 
     def _remember(self, batch: Batch, scored: Scored) -> None:
-        good = scored.fresh & (scored.weight > 0) & (scored.reward > self._invalid(scored))
+        good = scored.fresh & np.isfinite(scored.merit)
         elite: list[int] = []
         for row in np.flatnonzero(good).tolist():
             reward, done = float(scored.reward[row]), scored.designs[row]
-            if self.archive.wants(reward, done.complexity):
+            merit = float(scored.merit[row])
+            if self.archive.wants(reward, done.complexity, merit):
                 scores = {name: float(values[row]) for name, values in scored.columns.items()}
                 place = (done.complexity, self.steps, self.meter.spent)
-                self.archive.add(Found(done.text, reward, scores, *place, done.key))
+                self.archive.add(Found(done.text, reward, scores, *place, done.key, merit))
             if reward > self.elites.threshold:
                 elite.append(row)
         for row, actions in zip(elite, self._actions(batch, elite), strict=True):
@@ -263,11 +264,6 @@ class Campaign:
     def _filtered(self, scored: Scored) -> Any:
         assert self.filter is not None
         return self.filter(scored.designs, scored.reward)
-
-    def _invalid(self, scored: Scored) -> float:
-        """Return the reward of rows that are no design, -inf where there is none."""
-        out = [row for row, design in enumerate(scored.designs) if design is None]
-        return float(scored.reward[out[0]]) if out else -np.inf
 
     def _rebuild(self, text: str, actions: Sequence[int] | None) -> Any:
         if actions is None:

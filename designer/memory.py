@@ -116,11 +116,16 @@ class Found:
     step: int
     evaluation: int  # how many evaluations had been spent when it was found
     key: str
+    merit: float  # the reward before penalties
 
 
 @dataclass
 class Archive:
-    """The best `capacity` distinct designs and the Pareto front of reward against complexity."""
+    """The best `capacity` distinct designs, and the Pareto front of merit against complexity.
+
+    The front looks at the reward before penalties: a price on size would hide from it what a
+    larger design does better.
+    """
 
     capacity: int = 100
     best: list[Found] = field(default_factory=list)
@@ -132,15 +137,15 @@ class Archive:
         """The reward below which only the front can still want a design."""
         return self.best[-1].reward if len(self.best) >= self.capacity else -np.inf
 
-    def wants(self, reward: float, complexity: int) -> bool:
+    def wants(self, reward: float, complexity: int, merit: float) -> bool:
         """Return whether a design of that reward and size would enter."""
         held = self._by_size.get(complexity)
-        return reward > self.threshold or held is None or reward > held.reward
+        return reward > self.threshold or held is None or merit > held.merit
 
     def add(self, found: Found) -> None:
         """Take a design in where it belongs; a key is taken once."""
         held = self._by_size.get(found.complexity)
-        if held is None or found.reward > held.reward:
+        if held is None or found.merit > held.merit:
             self._by_size[found.complexity] = found
         if found.key in self._keys or found.reward <= self.threshold:
             return
@@ -154,7 +159,7 @@ class Archive:
         """Return the designs no smaller one beats, simplest first."""
         out: list[Found] = []
         for size in sorted(self._by_size):
-            if not out or self._by_size[size].reward > out[-1].reward:
+            if not out or self._by_size[size].merit > out[-1].merit:
                 out.append(self._by_size[size])
         return out
 

@@ -80,10 +80,10 @@ class Objective:
         """Return the judged rows [B]; `run` False judges only what was measured before."""
         metered = meter(designs, run=run)
         valid = np.array([design is not None for design in designs], dtype=bool)
-        if not metered.columns:
-            value = np.full(len(designs), np.nan)
-        else:
-            value = self.reward(metered.columns)
+        value = merit = np.full(len(designs), np.nan)
+        if metered.columns:
+            merit = self.merit(metered.columns)
+            value = self.penalised(merit, metered.columns)
         measured = ~np.isnan(value) | ~valid
         admissible = valid & measured & np.isfinite(value)
         lowest = value[admissible].min(initial=np.inf)
@@ -95,14 +95,15 @@ class Objective:
             designs=metered.designs,
             columns=metered.columns,
             reward=reward,
+            merit=np.where(admissible, merit, np.nan),
             weight=measured.astype(np.float64),
             fresh=metered.fresh,
             errors=metered.errors,
             exhausted=metered.exhausted,
         )
 
-    def reward(self, columns: Mapping[str, Floats]) -> Floats:
-        """Return [B] the shaped reward of raw columns; NaN where unmeasured, inf inadmissible."""
+    def merit(self, columns: Mapping[str, Floats]) -> Floats:
+        """Return [B] the aggregate of the terms; NaN where unmeasured, -inf inadmissible."""
         total = float(sum(term.weight for term in self.terms))
         raw = [_column(columns, term.oracle, term.column) for term in self.terms]
         with np.errstate(all="ignore"):
@@ -113,12 +114,17 @@ class Objective:
             else:
                 power = 1.0 / total if self.aggregate == "geometric" else 1.0
                 value = np.prod([_positive(s) ** (w * power) for w, s in pairs], 0)
-            for penalty in self.penalties:
-                cost = _column(columns, penalty.oracle, penalty.column)
-                value = value - penalty.weight * cost
         for values in raw:  # inadmissible stays so, whatever the transform made of infinity
             value = np.where(np.isinf(values), -np.inf, value)
             value = np.where(np.isnan(values), np.nan, value)
+        return np.where(np.isfinite(value), np.clip(value, -LARGEST, LARGEST), value)
+
+    def penalised(self, merit: Floats, columns: Mapping[str, Floats]) -> Floats:
+        """Return [B] the merit less the penalties: the reward, before absences are told apart."""
+        value = merit
+        with np.errstate(all="ignore"):
+            for penalty in self.penalties:
+                value = value - penalty.weight * _column(columns, penalty.oracle, penalty.column)
         return np.where(np.isfinite(value), np.clip(value, -LARGEST, LARGEST), value)
 
 

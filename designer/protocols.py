@@ -239,6 +239,7 @@ class Scored:
     designs: Sequence[Any]  # [B] completed design, or None where invalid
     columns: Mapping[str, Floats]  # raw values [B] of oracles and penalties, NaN = unmeasured
     reward: Floats  # [B] finite; meaningless where weight is 0
+    merit: Floats  # [B] reward before penalties; finite exactly where measured and admissible
     weight: Floats  # [B] 1, or 0 where unmeasured
     fresh: NDArray[np.bool_]  # [B] True where this row's design was measured for the first time
     errors: Mapping[int, str] = field(default_factory=dict)  # row -> why it is unmeasured

@@ -45,7 +45,7 @@ def test_elites_come_back_from_plain_data() -> None:
 
 
 def found(key: str, reward: float, size: int, step: int = 0) -> Found:
-    return Found(key, reward, {}, size, step, 0, key)
+    return Found(key, reward, {}, size, step, 0, key, reward)
 
 
 @given(
@@ -54,7 +54,7 @@ def found(key: str, reward: float, size: int, step: int = 0) -> Found:
 def test_front_is_the_pareto_front(items: list[tuple[int, int]]) -> None:
     archive = Archive(3)
     for i, (reward, size) in enumerate(items):
-        if archive.wants(reward, size):
+        if archive.wants(reward, size, float(reward)):
             archive.add(found(f"d{i}", float(reward), size))
     expected = [
         (size, reward)

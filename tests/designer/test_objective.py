@@ -89,3 +89,12 @@ def test_any_value_gives_a_finite_reward(values: list[float]) -> None:
     assert np.isfinite(scored.reward[scored.weight > 0]).all()
     valid = np.isfinite(values)
     assert (scored.reward[:-1][valid] > scored.reward[-1]).all()
+
+
+def test_merit_is_the_reward_before_penalties() -> None:
+    terms = [Term(fixed("u", a=0.5, b=math.inf, c=math.nan))]
+    scored = judged(
+        Objective(terms, [Penalty(fixed("cost", a=3.0, b=0, c=0))]), "a", "b", "c", None
+    )
+    assert scored.merit[0] == 0.5 and scored.reward[0] == -2.5
+    assert np.isnan(scored.merit[1:]).all()
