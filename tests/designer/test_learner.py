@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 import torch
 from torch import Tensor
-from toys import lively, vector
+from toys import Shaped, lively, vector
 
 from designer.errors import InputError
 from designer.learner import LEARNERS, Learner, LearnerSettings, Ppo, Reinforce, Reinvent
@@ -355,3 +355,67 @@ def test_an_unknown_baseline_and_a_policy_that_is_no_module_are_refused() -> Non
         Learner(fresh(), LearnerSettings(baseline="media"))  # type: ignore[arg-type]
     with pytest.raises(InputError, match=r"object is not a torch\.nn\.Module"):
         Learner(object())  # type: ignore[arg-type]
+
+
+def test_the_running_mean_of_a_step_is_that_of_the_steps_before() -> None:
+    learner = make(LearnerSettings(baseline="running_mean", running_decay=0.0))
+    drawn = rollout(ENV, learner.policy, 8, seeded())
+    assert float(learner.baseline.mean) == 0.0  # type: ignore[arg-type]
+    learner.update(drawn, torch.full((8,), 3.0), torch.ones(8))
+    assert float(learner.baseline.mean) == 3.0  # type: ignore[arg-type]
+    # the batch pays just what was expected: there is nothing to learn from it
+    figures = learner.update(drawn, torch.full((8,), 3.0), torch.ones(8))
+    assert float(figures["loss"]) == pytest.approx(-0.01 * float(rows_entropy(drawn)), abs=0.02)
+    assert float(learner.update(drawn, torch.zeros(8), torch.ones(8))["grad_norm"]) > 0.1
+
+
+def rows_entropy(trajectory: Trajectory) -> Tensor:
+    return trajectory.entropy.sum(1).mean()
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [Reinforce(), Ppo(minibatches=1), LearnerSettings(epochs=2, baseline="none"), Reinvent()],
+)
+def test_padding_changes_no_figure(settings: LearnerSettings) -> None:
+    long = Sequences("abcd", max_length=6)
+    rows = [[0, 4], [1, 2, 4], [3, 3, 3, 4]]
+    padded = [row + [4] * (6 - len(row)) for row in rows]
+    reward = torch.tensor([0.2, 0.9, 0.5])
+    seen = []
+    for spelled in (rows, padded):
+        learner = Learner(fresh(), settings, prior=fresh(99))
+        with torch.no_grad():
+            trajectory = evaluate(learner.policy, retrace(long, spelled))
+        seen.append(learner.update(trajectory, reward, torch.ones(3)))
+    assert len(rows[2]) < 6
+    for name, value in seen[0].items():
+        assert float(value) == pytest.approx(float(seen[1][name]), abs=1e-5), name
+
+
+def step(settings: LearnerSettings, env: Any, trajectory: Trajectory, reward: Tensor) -> Tensor:
+    """Return how far one step moves a fresh float64 policy."""
+    policy = lively(env)
+    before = vector(policy)
+    Learner(policy, settings).update(trajectory, reward, torch.ones_like(reward))
+    return vector(policy) - before
+
+
+def test_rows_of_one_instance_are_compared_with_each_other() -> None:
+    settings = Reinforce(optimiser="sgd", lr=1.0, entropy=0.0, max_grad_norm=math.inf)
+    trajectory = retrace(ENV, [[0, 0, 4], [1, 1, 4], [2, 2, 4], [3, 3, 4]])
+    reward = torch.tensor([1.0, 1.0, 5.0, 5.0])
+    whole = step(settings, ENV, trajectory, reward)
+    grouped = trajectory.replace(group=torch.tensor([8, 8, 3, 3]))
+    assert float(whole.norm()) > 0.1
+    assert float(step(settings, ENV, grouped, reward).norm()) < 1e-12, "equals within a group"
+
+
+def test_shaping_moves_credit_between_the_steps_of_a_row() -> None:
+    env = Shaped(Sequences("ab", max_length=4))
+    trajectory = retrace(env, [[0, 0, 2], [1, 1, 1, 1]])
+    reward = torch.tensor([1.0, 2.0])
+    plain = Reinforce(optimiser="sgd", lr=1.0, entropy=0.0, max_grad_norm=math.inf)
+    shaped = Reinforce(optimiser="sgd", lr=1.0, entropy=0.0, max_grad_norm=math.inf, shaping=1.0)
+    moved = step(shaped, env, trajectory, reward) - step(plain, env, trajectory, reward)
+    assert float(moved.norm()) > 0.1
