@@ -169,7 +169,8 @@ class Campaign:
         front = self.archive.front
         if self.task.recommend is not None and front:
             chosen = self.task.recommend(front)
-            best = [chosen, *(found for found in best if found.key != chosen.key)]
+            if chosen is not None:
+                best = [chosen, *(found for found in best if found.key != chosen.key)]
         best = best[: self.settings.keep]
         return Result(reason, self.meter.spent, self.seconds, self.steps, best, front)
 

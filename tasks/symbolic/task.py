@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 from data import path as shipped
 from designer.protocols import Task
 from tasks.symbolic import view
+from tasks.symbolic.choice import Candidate, recommend
 from tasks.symbolic.environment import Expressions
 from tasks.symbolic.expression import Expression, expression
 from tasks.symbolic.library import Library, library
@@ -89,7 +90,22 @@ def make_task(
         context={"data": table},
         symbols=table.symbols,
         notes=_notes(table),
+        recommend=partial(recommended, tokens=tokens, table=table),
     )
+
+
+def recommended(front: Sequence[Any], *, tokens: Library, table: Table) -> Any | None:
+    """Return the found equation of least description length (see `choice`).
+
+    None where the objective does not measure `nmse`: then there is nothing to weigh.
+    """
+    candidates = {
+        Candidate(parse(found.design, tokens, table.symbols), error, found.complexity): found
+        for found in front
+        if (error := found.scores.get("nmse")) is not None
+    }
+    chosen = recommend(list(candidates), len(table.y))
+    return None if chosen is None else candidates[chosen]
 
 
 def _notes(table: Table) -> tuple[str, ...]:
