@@ -47,6 +47,7 @@ class Look:
     top: Tensor  # last atom with an open branch, NEVER for none
     last_open: Tensor  # last atom that holds an open ring number, NEVER for none
     places: Tensor  # places taken in the family
+    limit: Tensor  # places in all, less those kept for joining a part again
     index: Tensor  # [N] 0 to N - 1
 
 
@@ -65,7 +66,7 @@ def look(env: Smiles, state: Strings) -> Look:
         opening=at(state.branched, state.here) & ~start, start=start,
         order=torch.where(implicit, 1, state.bond.clamp(min=1)), implicit=implicit,
         top=_last(state.branched, index), last_open=_last(state.opened > 0, index),
-        places=(state.slot < K).sum(1), index=index,
+        places=(state.slot < K).sum(1), limit=K - 2 * (state.stray != NEVER).long(), index=index,
     )  # fmt: skip
 
 
@@ -167,11 +168,12 @@ def _atoms(
     plain = may_leave & (order <= table.free) & (~full | may_end.unsqueeze(1))
     room = _single_room(table.free, table.need, (order == 2) & table.need)
     fits = (order + 2 <= room) & ((order < 2) | (table.need & (table.free == 4))) & (order < 3)
-    ready = (state.ring == NEVER).any(1) & (see.places <= K - 3) & loose[:, 1]
+    ready = (state.ring == NEVER).any(1) & (see.places <= see.limit - 3) & loose[:, 1]
     root = may_leave & fits & ready.unsqueeze(1)
     joined = (see.aromatic & see.implicit).unsqueeze(1)
     shares = (table.need | table.n_like).long()
-    crowded = table.third & (see.places > K - 3).unsqueeze(1)  # could not open its branch
+    # an atom that needs a bond out of its ring must have the time and place to open a branch
+    crowded = table.third & ((see.places > see.limit - 3) | ~loose[:, 1]).unsqueeze(1)
     aromatic = torch.where(joined, onward[:, shares] & ~crowded, root)
     may = torch.where(table.aromatic, aromatic, plain)
     may &= loose[:, :1] & (state.mode != ROOT).unsqueeze(1)
@@ -194,7 +196,7 @@ def _may_branch(state: Strings, see: Look) -> Tensor:
     """Return [B]: may a branch open at u? One bond for the branch and one to go on are left."""
     fits = see.used + 2 <= _single_room(see.free, see.need, see.double)
     settled = ~(see.n_like & see.placed & (see.used + 2 == 3)) | see.lacks
-    place = ~see.placed | (see.places <= K - 2)
+    place = ~see.placed | (see.places <= see.limit - 2)
     ready = see.implicit & ~see.start & (state.mode != ROOT) & (state.mode != OPENED)
     return fits & settled & place & ready
 
@@ -216,7 +218,7 @@ def _may_open(state: Strings, see: Look) -> Tensor:
     lowest = free & (free.long().cumsum(1) == 1)
     fits = see.used + 2 <= _single_room(see.free, see.need, see.double)
     settled = ~(see.n_like & see.placed & (see.used + 2 == 3)) | see.lacks
-    place = ~see.placed | (see.places <= K - 2)
+    place = ~see.placed | (see.places <= see.limit - 2)
     return lowest & (fits & settled & place & state.fresh & see.implicit).unsqueeze(1)
 
 
@@ -322,29 +324,41 @@ class _Link:
         full = (after >= room) | closed
         attach = state.branched.unsqueeze(1) | (ours & ~full.unsqueeze(2))
         first = first & ~(ours & joins.unsqueeze(2))
-        theirs = _sound_in(part, self.part, bare, opened, attach, first, index)
-        mine = _sound_in(part, self.ours, bare, opened, attach, first, index)
+        theirs = self._kept(part, self.part, bare, opened, attach, first)
+        mine = self._kept(part, self.ours, bare, opened, attach, first)
         last = torch.where(opened > 0, index, NEVER).amax(2)
         enough = (see.top != NEVER) | (state.count >= self.env.min_atoms)
         may_end = (last <= see.top.unsqueeze(1)) & enough.unsqueeze(1)
         fine = (theirs | ~self.aromatic) & (mine | joins | ~see.aromatic.unsqueeze(1))
         return fine & (may_end | ~full)
 
+    def _kept(self, parts: Tensor, part: Tensor, *marks: Tensor) -> Tensor:
+        grows, joins = _ways_on(parts, part, *marks, self.see.index)
+        return grows | (joins & _may_stray(self.state, part))
+
 
 def _sound(state: Strings, part: Tensor, attach: Tensor, index: Tensor) -> Tensor:
     """Return [B]: what is uncovered in a part [B] can be covered if it grows at `attach`."""
     given = state.part, part, state.bare, state.opened, attach, state.first
-    return _sound_in(*(x.unsqueeze(1) for x in given), index).squeeze(1)
+    grows, joins = _ways_on(*(x.unsqueeze(1) for x in given), index)
+    return (grows | (joins & _may_stray(state, part).unsqueeze(1))).squeeze(1)
 
 
-def _sound_in(
+def _may_stray(state: Strings, part: Tensor) -> Tensor:
+    """Return whether a part may be left to be joined again later: one at a time may."""
+    stray = state.stray if part.dim() == 1 else state.stray.unsqueeze(1)
+    places = (state.slot < K).sum(1).view(-1, *[1] * (part.dim() - 1))
+    return ((stray == NEVER) & (places <= K - 4)) | (stray == part)
+
+
+def _ways_on(
     parts: Tensor, part: Tensor, bare: Tensor, opened: Tensor, attach: Tensor, first: Tensor,
     index: Tensor,
-) -> Tensor:  # fmt: skip
-    """Return [B, R]: uncovered atoms of a part lie between an open ring number and a way on.
+) -> tuple[Tensor, Tensor]:  # fmt: skip
+    """Return [B, R] twice: uncovered atoms of a part can be covered by growing on, by joining.
 
-    The way on is an atom of the part that can grow, or a second open ring number, to which a
-    new aromatic atom can join the part again.
+    They lie between an open ring number and the way on, which is an atom of the part that can
+    grow, or a second open ring number, to which a new aromatic atom can join the part again.
     """
     inside = parts == part.unsqueeze(-1)
     bare, held = bare & inside, (opened > 0) & inside
@@ -355,9 +369,8 @@ def _sound_in(
     grows = torch.where(attach & inside, index, NEVER).amax(-1)
     at_root = (bare & first & held & (index == lowest.unsqueeze(-1))).any(-1)
     several = (opened * inside).sum(-1) > 1
-    above = (ring < lowest) | at_root
-    onward = (grows >= highest) | ((other >= highest) & several)
-    return (above & onward) | (highest == NEVER)
+    above, none = (ring < lowest) | at_root, highest == NEVER
+    return (above & (grows >= highest)) | none, above & (other >= highest) & several
 
 
 def _loose(env: Smiles, state: Strings) -> Tensor:
@@ -395,7 +408,8 @@ def _plan(
     stranded &= ~ours
     room = (state.count < env.max_atoms) & (state.mode != ROOT)
     written = leave.gather(1, (see.order - 1).unsqueeze(1)).squeeze(1) & room
-    ring = (state.ring == NEVER).any(1) & (see.places <= K - 3)
+    ring = ((state.ring == NEVER).any(1) & (see.places <= see.limit - 3))
+    ring |= (state.stray != NEVER) & (see.places <= K - 3)
     choices = (  # (possible [B], the tokens [V] or [B, V])
         (rest & (see.top != NEVER), table.kind == 4),
         (rest, torch.zeros_like(table.kind, dtype=torch.bool)),
@@ -432,6 +446,7 @@ def advance(env: Smiles, state: Strings, action: Tensor) -> Strings:
     kind = torch.where(live & (action < env.end), table.kind[token], 9)
     digit = table.digit[token].unsqueeze(1)
     held = state.ring.gather(1, digit).squeeze(1)
+    part = torch.where(see.aromatic, at(state.part, state.here), NEVER)
     moves = replace(
         state,
         last=torch.where(live, action, state.last),
@@ -443,6 +458,8 @@ def advance(env: Smiles, state: Strings, action: Tensor) -> Strings:
     moves = _with_closed(env, moves, see, digit, held, (kind == 2) & (held != NEVER))
     moves = _with_branch(env, moves, see, kind == 3)
     moves = _with_return(env, moves, see, kind == 4)
+    part = torch.where(kind == 2, at(moves.part, moves.here), part)
+    moves = _with_stray(env, moves, part, (kind == 0) | (kind == 2), see.index)
     return replace(
         moves,
         bond=torch.where(kind == 1, table.order[token], torch.where(live, 0, state.bond)),
@@ -585,6 +602,23 @@ def _with_return(env: Smiles, state: Strings, see: Look, live: Tensor) -> String
         slot=torch.where(here, K, state.slot),
         family=kekule.finish(state.family, torch.where(live, see.slot, K), need),
     )
+
+
+def _with_stray(env: Smiles, state: Strings, part: Tensor, live: Tensor, index: Tensor) -> Strings:
+    """Note a part [B] that was left to be joined again, or that was joined."""
+    table, token = tables(env, part.device), at(state.token, state.here)
+    need, used = table.need[token], at(state.used, state.here)
+    slot = at(state.slot, state.here)
+    _, lacks = kekule.covers(state.family, slot)
+    closed = table.n_like[token] & (slot < K) & (used == 2) & ~lacks
+    room = used < _single_room(table.free[token], need, at(state.double, state.here))
+    here = (index == state.here.unsqueeze(1)) & (room & ~closed).unsqueeze(1)
+    attach = state.branched | here
+    given = state.part, part, state.bare, state.opened, attach, state.first
+    grows = _ways_on(*(x.unsqueeze(1) for x in given), index)[0].squeeze(1)
+    live = live & (part != NEVER)
+    back = torch.where(live & grows & (part == state.stray), NEVER, state.stray)
+    return replace(state, stray=torch.where(live & ~grows, part, back))
 
 
 def _free_place(state: Strings) -> Tensor:

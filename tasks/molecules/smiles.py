@@ -59,6 +59,7 @@ class Strings:
     opened: Tensor  # [B, N] int64, open ring numbers it holds
     branched: Tensor  # [B, N] bool, has an open branch
     bonded: Tensor  # [B, N] bool, has a ring bond with the current atom
+    stray: Tensor  # [B] int64, an aromatic part that was left and must be joined again, or NEVER
     ring: Tensor  # [B, R] int64, atom that holds each ring number; NEVER where it is free
     slot: Tensor  # [B, N] int64, place in the family; K for none
     family: Tensor  # [B, 2^K] bool, see `tasks.molecules.kekule`
@@ -119,7 +120,7 @@ class Smiles:
         return Strings(
             last=zero + self.end, length=zero, ended=no, mode=zero + OPENED, fresh=no, bond=zero,
             count=zero, here=zero, parent=zero + NEVER, token=zeros, used=zeros, double=noes,
-            part=zeros + NEVER, bare=noes, first=noes, opened=zeros, branched=noes, bonded=noes,
+            part=zeros + NEVER, bare=noes, first=noes, opened=zeros, branched=noes, bonded=noes, stray=zero + NEVER,
             ring=torch.full((B, RING_DIGITS), NEVER, device=device),
             slot=zeros + kekule.PLACES, family=kekule.empty(B, device),
         )  # fmt: skip
