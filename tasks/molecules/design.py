@@ -58,23 +58,26 @@ class Molecule:
         return Molecule, (self.smiles,)
 
 
-def from_mol(mol: Mol) -> Molecule:
-    """Return the design of a sanitised RDKit molecule.
+def from_mol(mol: Mol) -> Molecule | None:
+    """Return the design of a sanitised RDKit molecule; None where RDKit can't read its own text.
 
-    Writing SMILES with stereo marks is not always idempotent in RDKit, so these are read back
-    until the text stands still; without stereo marks one writing is enough.
+    The text is read back until it stands still (writing is not always idempotent), and the
+    molecule kept is the one read from it: atom order, and so the last bits of a descriptor and
+    the choices of a proposer, depend on the text alone and are the same after a resume.
     """
     from rdkit import Chem
 
     smiles = str(Chem.MolToSmiles(mol))
-    for _ in range(4 if "@" in smiles or "/" in smiles or "\\" in smiles else 0):
+    for _ in range(5):
         mol = Chem.MolFromSmiles(smiles)
+        if mol is None:
+            return None
         again = str(Chem.MolToSmiles(mol))
         if again == smiles:
             break
         smiles = again
     design = Molecule(smiles)
-    design.__dict__["mol"] = mol  # what `cached_property` would store
+    design.__dict__["mol"] = Chem.MolFromSmiles(smiles) if again != smiles else mol
     return design
 
 

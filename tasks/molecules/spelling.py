@@ -30,8 +30,10 @@ def build(env: Smiles, actions: Sequence[Sequence[int]]) -> list[Molecule | None
             if mol is None or not mol.GetNumAtoms():
                 found.append(None)
                 continue
-            found.append(from_mol(mol))
-            found[-1].__dict__["written"] = text  # what `spell` falls back to
+            design = from_mol(mol)
+            if design is not None:
+                design.__dict__["written"] = text  # what `spell` falls back to
+            found.append(design)
     return found
 
 
