@@ -11,9 +11,6 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from rich.console import Console
-from rich.table import Table
-
 from cli.build import Parts, build
 from cli.options import Options
 from cli.presets import KINDS, shipped
@@ -32,11 +29,13 @@ def bench(name: str, options: Options) -> None:
     if options.as_json:
         print(json.dumps(found))
         return
-    table = Table("task", "designs/s", *STAGES, "other", title="share of the time of a step")
+    print("share of the time of a step")
+    rows = [["task", "designs/s", *STAGES, "other"]]
     for kind, row in found.items():
         shares = [f"{row[stage]:.1%}" for stage in (*STAGES, "other")]
-        table.add_row(kind, f"{row['designs_per_second']:.0f}", *shares)
-    Console().print(table)
+        rows.append([kind, f"{row['designs_per_second']:.0f}", *shares])
+    for cells in rows:
+        print("".join(cell.rjust(10) for cell in cells))
 
 
 def pipeline(parts: Parts, warm_up: int = 3, steps: int = 20) -> dict[str, float]:

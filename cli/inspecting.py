@@ -36,11 +36,11 @@ def validate(campaign: Path, options: Options) -> None:
 def score(oracle: str, file: str, task: str | None, options: Options) -> None:
     """Print a line a design, in order: the value, a tab, the design."""
     document = _document(oracle, task)
+    kind = str(Path(oracle).absolute()) if is_file(oracle) else oracle
+    document.override(("objective",), [{"kind": kind}], "ORACLE")
     for text in options.assignments or []:
         path, value = config.assignment(text)
         document.override(path, value, f"--set {text}")
-    kind = str(Path(oracle).absolute()) if is_file(oracle) else oracle
-    document.override(("objective",), [{"kind": kind}], "ORACLE")
     trusted = options.allow_plugins or ":" in oracle  # a person typed it
     made = build_task(document, allow_plugins=options.allow_plugins)
     judge = build_judge(document, ("objective", 0), made, allow_plugins=trusted)
@@ -48,8 +48,8 @@ def score(oracle: str, file: str, task: str | None, options: Options) -> None:
     designs = [_parsed(made, text, f"{name}:{line}") for line, text in texts]
     answer = call(judge, designs)
     values = answer.columns.get(judge.name, next(iter(answer.columns.values())))
-    for design, value in zip(designs, values.tolist(), strict=True):
-        print(f"{value + 0.0!r}\t{design.text}")  # + 0.0: no minus before a zero
+    for (_, text), value in zip(texts, values.tolist(), strict=True):
+        print(f"{value + 0.0!r}\t{text}")  # + 0.0: no minus before a zero
     for row, reason in sorted(answer.errors.items()):
         print(f"{name}:{texts[row][0]}: not measured: {reason}", file=sys.stderr)
 

@@ -52,12 +52,13 @@ def equation(
     target: Annotated[
         str | None, typer.Option(help="Column to explain. Without it, the last one.")
     ] = None,
+    weights: Annotated[str | None, typer.Option(help="Column of sample weights.")] = None,
 ) -> None:
     """Discover an equation in a CSV."""
     from cli.presets import equation
     from cli.session import start
 
-    start(equation(data, target), options)
+    start(equation(data, target, weights), options)
 
 
 @app.command()

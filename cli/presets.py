@@ -24,7 +24,7 @@ def shipped(kind: str) -> Document:
     return document
 
 
-def equation(data: Path, target: str | None) -> Document:
+def equation(data: Path, target: str | None, weights: str | None) -> Document:
     """Return the campaign that explains a column of a CSV."""
     document = shipped("equation")
     named = str(data.absolute()) if data.exists() or data.suffix else str(data)
@@ -33,6 +33,8 @@ def equation(data: Path, target: str | None) -> Document:
         document.override(("task", "target"), target, "--target")
     else:
         document.table(("task",)).pop("target", None)
+    if weights is not None:
+        document.override(("task", "weights"), weights, "--weights")
     return document
 
 

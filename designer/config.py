@@ -160,7 +160,8 @@ class Document:
                     raise self.error((*path, name), f"{name!r} {problem}") from None
             elif parameter.default is inspect.Parameter.empty:
                 kind = signature.type_name(hints[name])
-                raise self.error(path, f"{show(path)} needs {name!r} ({kind})")
+                key = show((*path, name))
+                raise self.error(path, f"{key} ({kind}) is missing; add it, or --set {key}=VALUE")
         return values
 
     def _refused(self, path: Keys, value: Any, problems: list[Any]) -> ConfigError:
@@ -231,11 +232,8 @@ def merged(first: Mapping[str, Any], second: Mapping[str, Any]) -> dict[str, Any
 
 
 def show(path: Keys) -> str:
-    """Return how messages write a path: `campaign.batch_size`, `objective[2].kind` (from 1)."""
-    text = ""
-    for key in path:
-        text += f"[{key + 1}]" if isinstance(key, int) else f".{key}" if text else str(key)
-    return text
+    """Return how messages and `--set` write a path: `campaign.seed`, `objective.0.kind`."""
+    return ".".join(str(key) for key in path)
 
 
 def _element(items: list[Any], key: Any, place: str) -> Any:

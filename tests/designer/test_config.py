@@ -118,14 +118,14 @@ def test_infinite_values_pass() -> None:
     ("text", "expected"),
     [
         ("[t]\nsteps = 1\n  rat = 2", "c.toml:3:3: unknown key 'rat' in t; did you mean 'rate'?"),
-        ("[t]\nrate = 1.5", "c.toml:1:1: t needs 'steps' (int)"),
+        ("[t]\nrate = 1.5", "c.toml:1:1: t.steps (int) is missing; add it, or --set t.steps=VALUE"),
         ("\n[t]\nsteps = 'x'", 'c.toml:3:1: t.steps is "x", should be a valid integer'),
         ("[t]\nsteps = 1.5", "c.toml:2:1: t.steps is 1.5, should be a valid integer"),
         ("[t]\nsteps = true", "c.toml:2:1: t.steps is true, should be a valid integer"),
         ("[t]\nsteps = 1\nmode = 'c'", "c.toml:3:1: t.mode is \"c\", should be 'a' or 'b'"),
         (
             "[t]\nsteps = 1\nnames = ['x',\n 4]",
-            "c.toml:4:2: t.names[2] is 4, should be a valid string",
+            "c.toml:4:2: t.names.1 is 4, should be a valid string",
         ),
         (
             "[t]\nsteps = 1\nrate = -1.0",
