@@ -7,12 +7,12 @@ that are no longer open and in need, and of the open ones exactly this set:
 
 * a new atom changes nothing: no set contains its place;
 * a new aromatic bond i-j adds the sets S + {i, j} for all S in the family without i and j;
-* an atom that is finished keeps the sets with it (in need) or without it (not in need), and its
-  place is cleared.
+* an atom that turns out not to need a double bond keeps the sets without it;
+* an atom in need that is finished keeps the sets with it, and its place is cleared.
 
 A Kekule form can still be reached from a row if and only if its family is not empty. This is
 dynamic programming over matchings, on the frontier of a depth-first order; K = 8 places suffice
-for drug-like molecules, since finished atoms leave theirs.
+for drug-like molecules, since finished atoms leave theirs. A place of K means none.
 """
 
 from __future__ import annotations
@@ -34,40 +34,42 @@ def empty(batch_size: int, device: torch.device) -> Tensor:
 
 
 def join(family: Tensor, first: Tensor, second: Tensor) -> Tensor:
-    """Return the family after an aromatic bond between two places [B]; K means no place."""
-    sets = torch.arange(_SETS, device=family.device)
-    pair = _bit(first) | _bit(second)
-    both = ((first < PLACES) & (second < PLACES)).unsqueeze(1)
-    pair = pair.unsqueeze(1)
-    without = family.gather(1, sets ^ (pair & (_SETS - 1)))
-    return family | (without & both & ((sets & pair) == pair))
+    """Return the family after an aromatic bond between two places [B]."""
+    sets = _sets(family.device)
+    both = (first < PLACES) & (second < PLACES)
+    pair = torch.where(both, _bit(first) | _bit(second), _SETS).unsqueeze(1)
+    without = family.gather(1, (sets ^ pair) & (_SETS - 1))
+    return family | (without & ((sets & pair) == pair))
 
 
-def finish(family: Tensor, place: Tensor, need: Tensor) -> Tensor:
-    """Return the family after the atom at `place` [B] is finished, in need [B] or not.
-
-    K means no place: nothing changes.
-    """
-    sets = torch.arange(_SETS, device=family.device)
-    bit = (_bit(place) & (_SETS - 1)).unsqueeze(1)
-    kept = family.gather(1, torch.where(need.unsqueeze(1), sets | bit, sets))
-    return kept & ((sets & bit) == 0)
+def settle(family: Tensor, *places: Tensor) -> Tensor:
+    """Return the family after the atoms at these places [B] turned out to need nothing."""
+    bits = sum((_bit(place) for place in places[1:]), _bit(places[0]))
+    return family & ((_sets(family.device) & bits.unsqueeze(1)) == 0)
 
 
-def covers(family: Tensor, place: Tensor) -> tuple[Tensor, Tensor]:
-    """Return [B] bool twice: some set has the place, some set lacks it. K: (any, any)."""
-    nowhere = (place >= PLACES).unsqueeze(1)
-    inside = _inside(family.device)[place.clamp(max=PLACES - 1)]
-    return (family & (inside | nowhere)).any(1), (family & (~inside | nowhere)).any(1)
+def finish(family: Tensor, place: Tensor) -> Tensor:
+    """Return the family after the atom at a place [B], in need, is finished."""
+    sets, bits = _sets(family.device), (_bit(place) & (_SETS - 1)).unsqueeze(1)
+    return family.gather(1, sets | bits) & ((sets & bits) == 0)
 
 
 def pairs(family: Tensor, place: Tensor) -> Tensor:
     """Return [B, 2, K + 1, 2] bool: is there a set with `place` absent or present (first axis)
     and place k absent or present (last axis)? The last k, no place, counts as absent."""
-    inside = _inside(family.device)[place.clamp(max=PLACES - 1)]
-    inside = inside & (place < PLACES).unsqueeze(1)
+    inside = _inside(family.device).index_select(0, place)
     halves = torch.stack([family & ~inside, family & inside], dim=1).float()
     return (halves @ _indicator(family.device)).unflatten(2, (PLACES + 1, 2)) > 0
+
+
+def free_place(taken: Tensor) -> Tensor:
+    """Return [B] the lowest place not in a set of places taken, given as bits; K for none."""
+    return _lowest_free(taken.device)[taken]
+
+
+def bit_of(place: Tensor) -> Tensor:
+    """Return a place as bits; no bit for no place."""
+    return _bit(place) & (_SETS - 1)
 
 
 def _bit(place: Tensor) -> Tensor:
@@ -76,14 +78,25 @@ def _bit(place: Tensor) -> Tensor:
 
 
 @lru_cache(maxsize=8)
+def _sets(device: torch.device) -> Tensor:
+    return torch.arange(_SETS, device=device)
+
+
+@lru_cache(maxsize=8)
+def _lowest_free(device: torch.device) -> Tensor:
+    free = [next(k for k in range(PLACES + 1) if not taken >> k & 1) for taken in range(_SETS)]
+    return torch.tensor(free, device=device)
+
+
+@lru_cache(maxsize=8)
 def _inside(device: torch.device) -> Tensor:
-    """Return [K, 2^K] bool: place k is in the set."""
-    sets = torch.arange(_SETS, device=device)
-    return ((sets.unsqueeze(0) >> torch.arange(PLACES, device=device).unsqueeze(1)) & 1).bool()
+    """Return [K + 1, 2^K] bool: place k is in the set; False for no place."""
+    places = torch.arange(PLACES + 1, device=device).unsqueeze(1)
+    return ((_sets(device) >> places) & 1).bool()
 
 
 @lru_cache(maxsize=8)
 def _indicator(device: torch.device) -> Tensor:
     """Return [2^K, 2 (K + 1)] float: for each place, the sets that lack it and that have it."""
-    inside = torch.cat([_inside(device), torch.zeros(1, _SETS, dtype=torch.bool, device=device)])
+    inside = _inside(device)
     return torch.stack([~inside, inside], dim=1).flatten(0, 1).T.float().contiguous()

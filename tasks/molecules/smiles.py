@@ -29,6 +29,7 @@ from torch.nn.functional import one_hot
 
 from designer.errors import InputError
 from tasks.molecules import kekule
+from tasks.molecules.bits import MOST, holds
 from tasks.molecules.design import Molecule
 from tasks.molecules.tokens import BONDS, DEFAULT_VOCABULARY, atom_of, check_vocabulary, kind_of
 
@@ -39,29 +40,32 @@ RING_DIGITS = 9  # of ring numbers open at once
 
 @dataclass(frozen=True)
 class Strings:
-    """B unfinished SMILES with at most N atoms, R ring numbers and K open aromatic atoms."""
+    """B unfinished SMILES with at most N atoms, R ring numbers and K open aromatic atoms.
+
+    Sets of atoms are bits of an int64 (see `tasks.molecules.bits`).
+    """
 
     last: Tensor  # [B] int64, the last action
     length: Tensor  # [B] int64, tokens so far
     ended: Tensor  # [B] bool, END or GIVE_UP was taken
-    mode: Tensor  # [B] int64, one of ATOM ... BOND: what may follow
+    mode: Tensor  # [B] int64, one of ATOM ... BOND: what was written last
     fresh: Tensor  # [B] bool, ring numbers may still be written at the current atom
-    bond: Tensor  # [B] int64, order of the bond symbol just written, 0 for none
     count: Tensor  # [B] int64, atoms so far
     here: Tensor  # [B] int64, the current atom
-    parent: Tensor  # [B] int64, the atom before it
+    bare: Tensor  # [B] set of aromatic atoms not yet covered by a ring
+    first: Tensor  # [B] set of first atoms of aromatic parts
+    held: Tensor  # [B] set of atoms that hold an open ring number
+    branched: Tensor  # [B] set of atoms with an open branch
+    bonded: Tensor  # [B] set of atoms the current one is bonded to, itself included
+    stray: Tensor  # [B] int64, an aromatic part that was left and must be joined again, or NEVER
     token: Tensor  # [B, N] int64, which token each atom is
     used: Tensor  # [B, N] int64, bond orders in use, open ring numbers counted as 1
     double: Tensor  # [B, N] bool, an aromatic atom with a double bond out of its ring
-    part: Tensor  # [B, N] int64, first atom of its aromatic part; NEVER for other atoms
-    bare: Tensor  # [B, N] bool, an aromatic atom not yet covered by a ring
-    first: Tensor  # [B, N] bool, the first atom of an aromatic part
     opened: Tensor  # [B, N] int64, open ring numbers it holds
-    branched: Tensor  # [B, N] bool, has an open branch
-    bonded: Tensor  # [B, N] bool, has a ring bond with the current atom
-    stray: Tensor  # [B] int64, an aromatic part that was left and must be joined again, or NEVER
-    ring: Tensor  # [B, R] int64, atom that holds each ring number; NEVER where it is free
+    part: Tensor  # [B, N] int64, first atom of its aromatic part; NEVER for other atoms
+    members: Tensor  # [B, N] set of atoms of the part that begins with this one
     slot: Tensor  # [B, N] int64, place in the family; K for none
+    ring: Tensor  # [B, R] int64, atom that holds each ring number; NEVER where it is free
     family: Tensor  # [B, 2^K] bool, see `tasks.molecules.kekule`
 
 
@@ -80,10 +84,10 @@ class Smiles:
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "vocabulary", check_vocabulary(self.vocabulary))
-        if not 1 <= self.min_atoms <= self.max_atoms <= 200 or self.max_atoms < 8:
+        if not 1 <= self.min_atoms <= self.max_atoms <= MOST or self.max_atoms < 8:
             raise InputError(
                 f"min_atoms {self.min_atoms}, max_atoms {self.max_atoms}: expected "
-                f"1 <= min_atoms <= max_atoms and 8 <= max_atoms <= 200"
+                f"1 <= min_atoms <= max_atoms and 8 <= max_atoms <= {MOST}"
             )
         if self.max_length < 24:
             raise InputError(f"max_length {self.max_length}: expected 24 tokens or more")
@@ -114,15 +118,14 @@ class Smiles:
         """Return B empty strings."""
         B, N = batch_size, self.max_atoms
         zero = torch.zeros(B, dtype=torch.int64, device=device)
-        no = zero.bool()
         zeros = torch.zeros(B, N, dtype=torch.int64, device=device)
-        noes = zeros.bool()
         return Strings(
-            last=zero + self.end, length=zero, ended=no, mode=zero + OPENED, fresh=no, bond=zero,
-            count=zero, here=zero, parent=zero + NEVER, token=zeros, used=zeros, double=noes,
-            part=zeros + NEVER, bare=noes, first=noes, opened=zeros, branched=noes, bonded=noes, stray=zero + NEVER,
-            ring=torch.full((B, RING_DIGITS), NEVER, device=device),
+            last=zero + self.end, length=zero, ended=zero.bool(), mode=zero + OPENED,
+            fresh=zero.bool(), count=zero, here=zero, bare=zero, first=zero, held=zero,
+            branched=zero, bonded=zero, stray=zero + NEVER, token=zeros, used=zeros,
+            double=zeros.bool(), opened=zeros, part=zeros + NEVER, members=zeros,
             slot=zeros + kekule.PLACES, family=kekule.empty(B, device),
+            ring=torch.full((B, RING_DIGITS), NEVER, device=device),
         )  # fmt: skip
 
     def done(self, state: Strings, /) -> Tensor:
@@ -133,23 +136,20 @@ class Smiles:
         """Return [B, F] float32 in [0, 1].
 
         The last action one-hot; how much of the length and atoms is used; what the current atom
-        has left, whether it is aromatic and uncovered; open branches; which ring numbers are
-        open, with how far back they were opened.
+        has left; whether it is aromatic and uncovered, and any is; what was written last; which ring
+        numbers are open, with how far back they were opened.
         """
-        N = self.max_atoms
-        here = one_hot(state.here, N).bool()
-        left = (tables(self, here.device).free[at(state.token, state.here)]
+        N, rings = self.max_atoms, state.ring != NEVER
+        left = (tables(self, state.last.device).free[at(state.token, state.here)]
                 - at(state.used, state.here))  # fmt: skip
         share = [
             state.length / self.max_length, state.count / N, left.clamp(0, 4) / 4,
-            (state.part != NEVER).logical_and(here).any(1), (state.bare & here).any(1),
-            state.bare.any(1), state.branched.sum(1).clamp(max=6) / 6, state.mode == CLOSED,
-            state.fresh, state.opened.sum(1).clamp(max=6) / 6,
+            at(state.part, state.here) != NEVER, holds(state.bare, state.here), state.bare != 0,
+            state.branched != 0, state.mode == CLOSED, state.fresh, rings.sum(1) / RING_DIGITS,
         ]  # fmt: skip
         back = (state.here.unsqueeze(1) - state.ring + 1).clamp(max=12) / 12
-        held = torch.where(state.ring == NEVER, 0, back)
         columns = torch.stack([x.float() for x in share], dim=1)
-        return torch.cat([one_hot(state.last, self.num_actions).float(), columns, held], dim=1)
+        return torch.cat([one_hot(state.last, self.num_actions).float(), columns, back * rings], 1)
 
     def mask(self, state: Strings, /) -> Tensor:
         """Return [B, A] bool; END alone is legal in finished rows."""
@@ -159,7 +159,7 @@ class Smiles:
 
     def step(self, state: Strings, action: Tensor, /) -> Strings:
         """Return the strings one token on."""
-        from tasks.molecules.grammar import advance
+        from tasks.molecules.writing import advance
 
         return advance(self, state, action)
 
@@ -194,6 +194,7 @@ class Tables:
     third: Tensor  # [V] bool, aromatic, must have a bond out of its ring: [n+]
     order: Tensor  # [V] int64, of a bond token
     digit: Tensor  # [V] int64, which ring number
+    directed: Tensor  # [V] bool, is "/" or "\\"
     dash: Tensor  # [V] bool, is "-"; and so on
     equals: Tensor
     triple: Tensor
@@ -225,6 +226,7 @@ def tables(env: Smiles, device: torch.device) -> Tables:
         third=column([bool(atom and atom.aromatic and not atom.rests[2]) for atom in atoms]),
         order=column([BONDS.get(word, 0) for word in words]),
         digit=column([digits.index(word) if word in digits else 0 for word in words]),
+        directed=column([word in ("/", "\\") for word in words]),
         dash=column([word == "-" for word in words]),
         equals=column([word == "=" for word in words]),
         triple=column([word == "#" for word in words]),
