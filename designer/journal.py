@@ -32,6 +32,11 @@ class Journal:
         parts = self.ledger.parts() if self.ledger is not None else ()
         self._held = {(part.key, part.oracle): part for part in parts}
 
+    @property
+    def waiting(self) -> bool:
+        """Whether a killed run left parts that nobody has asked for yet."""
+        return bool(self._held)
+
     def needed(self, oracle: Oracle[Any], alone: bool) -> bool:
         """Return whether results come one by one; else a batch is an evaluation at once."""
         one_by_one = not alone or hasattr(oracle, "stream") or bool(self._held)

@@ -113,8 +113,11 @@ class Meter:
     def preflight(self, examples: Sequence[Any]) -> None:
         """Call every oracle on known designs before the first step; nothing is counted.
 
+        A resumed run whose oracles have measured something already does not ask again.
         Raises OracleError, with the oracle's own message, where none of them can be measured.
         """
+        if self._known or self._prepaid or self._journal.waiting:
+            return
         for oracle in self.oracles if examples else ():
             answer = call(oracle, examples)
             if all(np.isnan(values).all() for values in answer.columns.values()):

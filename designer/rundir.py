@@ -150,8 +150,12 @@ def _lock(path: Path) -> int:
             f"{path}: cannot be locked ({error.strerror}); put the run on a local disk with --out"
         ) from None
     now = datetime.now(UTC).isoformat(timespec="seconds")
-    os.ftruncate(handle, 0)
-    os.write(handle, f"process {os.getpid()} on {socket.gethostname()} since {now}\n".encode())
+    try:
+        os.ftruncate(handle, 0)
+        os.write(handle, f"process {os.getpid()} on {socket.gethostname()} since {now}\n".encode())
+    except OSError as error:
+        os.close(handle)
+        raise checkpoint.unwritable(path / "lock", error) from None
     return handle
 
 

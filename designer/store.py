@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 import math
+import os
 import sqlite3
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -16,7 +17,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
-from designer.errors import DiskFullError, InputError
+from designer.errors import DesignerError, DiskFullError, InputError
 
 # What leads from each schema to the next one. The tables as they are now are these in order, so a
 # new file and a migrated one are the same. An entry, once released, is never edited.
@@ -103,16 +104,17 @@ class Store:
         self._durable = False
         try:
             self._db = sqlite3.connect(str(path), isolation_level=None)
+        except sqlite3.OperationalError as error:
+            raise self._unusable(error) from None
+        try:
             self._db.execute("PRAGMA journal_mode=WAL")
             self._db.execute("PRAGMA synchronous=NORMAL")
             self._migrate()
-        except sqlite3.DatabaseError as error:
-            if _no_room(error):
-                raise self._full(error) from None
-            raise InputError(
-                f"{path}: cannot be used as a run's record ({error}); name another --out, or "
-                "move the file away"
-            ) from None
+        except (sqlite3.DatabaseError, InputError, DiskFullError) as error:
+            self._db.close()
+            if isinstance(error, sqlite3.DatabaseError):
+                raise self._unusable(error) from None
+            raise
 
     def keep(self, rows: Sequence[Evaluation], *, durable: bool) -> None:
         """Commit paid evaluations; a key that is there already keeps its first result."""
@@ -224,6 +226,17 @@ class Store:
             if isinstance(error, sqlite3.DatabaseError) and _no_room(error):
                 raise self._full(error) from None
             raise
+
+    def _unusable(self, error: sqlite3.Error) -> DesignerError:
+        """Return what is said when the file cannot be opened: there is no room, or it is odd."""
+        code = getattr(error, "sqlite_errorcode", 0) & 0xFF
+        room = code == sqlite3.SQLITE_CANTOPEN and not self.path.is_dir()
+        if _no_room(error) or (room and os.access(self.path.parent, os.W_OK)):
+            return self._full(error)
+        return InputError(
+            f"{self.path}: cannot be used as a run's record ({error}); name another --out, or "
+            "move the file away"
+        )
 
     def _full(self, error: sqlite3.Error) -> DiskFullError:
         return DiskFullError(

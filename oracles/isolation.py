@@ -100,10 +100,14 @@ class Slot:
         try:
             self.future = self._pool.schedule(worker.work, args=(list(designs),))
         except (TypeError, AttributeError, ValueError) as error:  # how pickling refuses
-            raise InputError(
-                f"the oracle cannot be sent to another process ({rows.reason(error)}); define "
-                "it at the top level of a file, or leave out `isolate` and use --workers 1"
-            ) from None
+            raise self._unsendable(error) from None
+
+    @staticmethod
+    def _unsendable(error: Exception) -> InputError:
+        return InputError(
+            f"the oracle or a design cannot be sent to another process ({rows.reason(error)}); "
+            "define them at the top level of a file, or use --workers 1 without `isolate`"
+        )
 
     def answer(self) -> Measured | str | None:
         """Return what came back, the reason why nothing did, or None while it is running.
@@ -150,7 +154,9 @@ class Slot:
             raise
         except (ProcessExpired, BrokenProcessPool):
             return self._death()
-        except Exception as error:  # an answer that cannot be sent, among others
+        except Exception as error:  # how pickling refuses: the question, or the answer
+            if not self._at.value:
+                raise self._unsendable(error) from None
             return rows.reason(error)
 
     def _death(self) -> str:

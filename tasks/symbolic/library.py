@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from hashlib import blake2b
+from typing import Any
 
 from designer.errors import InputError, nearest
 from tasks.symbolic.operators import OPERATORS, SETS, Operator
@@ -34,6 +35,10 @@ class Library:
 
     def __hash__(self) -> int:
         return self._hash  # looked up at every step: made once
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Travel without what was worked out here: another process hashes text differently."""
+        return Library, (self.operators, self.variables, self.literals, self.constant)
 
     @cached_property
     def _hash(self) -> int:

@@ -7,7 +7,7 @@ not finite on the data is inadmissible. Nothing is silently made finite.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from typing import Any
 
 import torch
@@ -34,6 +34,12 @@ class Operator:
     cost: int = 1  # how hard it is to read, for the complexity penalty
     reads: tuple[int, ...] | None = None  # the arguments that `partials` looks at; None = all
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Travel to other processes by name: the functions of the built-in ones cannot."""
+        if OPERATORS.get(self.name) is self:
+            return _built_in, (self.name,)
+        return Operator, tuple(getattr(self, one.name) for one in fields(self))
+
     def derivatives(self, value: Tensor, *args: Any) -> tuple[Any, ...]:
         """Return the derivative by each argument, at `args`, where the function has `value`.
 
@@ -44,6 +50,10 @@ class Operator:
         with torch.enable_grad():
             leaves = [a.detach().requires_grad_() for a in args]
             return torch.autograd.grad(self.function(*leaves).sum(), leaves)
+
+
+def _built_in(name: str) -> Operator:
+    return OPERATORS[name]
 
 
 def _cube(a: Tensor) -> Tensor:

@@ -65,7 +65,7 @@ def test_limits_may_be_raised_in_the_file_and_nothing_else(tmp_path: Path) -> No
 
 def test_a_place_that_cannot_be_written_is_named(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
-    with pytest.raises(InputError, match="file: cannot be written .*another --out"):
+    with pytest.raises(InputError, match=r"file: cannot be written .*another --out"):
         RunDirectory.create(tmp_path / "file", "", {})
     (tmp_path / "r").mkdir()
     (tmp_path / "elsewhere").write_text("theirs")
@@ -82,7 +82,7 @@ def test_a_file_system_without_locks_is_said(
         raise OSError(errno.ENOLCK, "No locks available")
 
     monkeypatch.setattr(fcntl, "flock", none)
-    with pytest.raises(InputError, match="cannot be locked .*local disk"):
+    with pytest.raises(InputError, match=r"cannot be locked .*local disk"):
         RunDirectory.create(tmp_path / "r", "", {})
 
 

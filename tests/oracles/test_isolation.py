@@ -192,6 +192,16 @@ def test_what_cannot_be_sent_is_said() -> None:
         oracle(plain(["a"]))
 
 
+def test_a_design_that_cannot_be_sent_is_said(path: Path) -> None:
+    design = Plain("a")
+    object.__setattr__(design, "text", lambda: "a")
+    with (
+        Parallel(python(path, "score"), limits=FAST) as oracle,
+        pytest.raises(InputError, match="a design cannot be sent to another process"),
+    ):
+        oracle([design])
+
+
 @pytest.mark.parametrize(
     ("setting", "message"),
     [

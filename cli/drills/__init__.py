@@ -1,0 +1,1 @@
+"""Faults made on purpose: each drill injects one kind many times and counts what was lost."""

@@ -1,0 +1,51 @@
+"""The drills of `designer bench reliability`, a few of each: nothing is lost."""
+
+from __future__ import annotations
+
+import random
+import shutil
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from cli.drills import campaigns, disk, record
+from cli.drills.toy import Row
+
+
+def unharmed(row: Row) -> bool:
+    return row.tries > 0 and row.survived == row.tries and row.lost == 0
+
+
+RNG = random.Random(7)
+
+
+@pytest.mark.parametrize(
+    "drill",
+    [
+        lambda folder: record.writer_kills(folder, 40, RNG),
+        lambda folder: record.wal_cuts(folder, 200, RNG),
+        lambda folder: record.torn_checkpoints(folder, RNG),
+        lambda folder: record.races(folder, 2),
+        lambda folder: record.stale_locks(folder, 5, RNG),
+    ],
+    ids=["kills", "cuts", "torn", "races", "stale"],
+)
+def test_the_record(tmp_path: Path, drill: Callable[[Path], Row]) -> None:
+    row = drill(tmp_path)
+    assert unharmed(row), row
+
+
+@pytest.mark.skipif(
+    not sys.platform.startswith("linux") or shutil.which("cc") is None,
+    reason="needs Linux and a C compiler",
+)
+def test_a_full_disk(tmp_path: Path) -> None:
+    rows = disk.full_disk(tmp_path, stride=11)
+    assert len(rows) == 2 and all(map(unharmed, rows)), rows
+
+
+def test_a_campaign_of_every_kind_of_part_is_killed_and_ends_the_same(tmp_path: Path) -> None:
+    row = campaigns.kills(tmp_path, "fold", "ppo", 2, random.Random(1))
+    assert unharmed(row), row
