@@ -65,7 +65,8 @@ def check_policy(policy: Policy, env: Environment[Any, Any], batch_size: int = 8
     for name in ("log_prob", "entropy", "value"):
         gap = float((getattr(drawn, name) - getattr(thought, name)).abs().max())
         assert gap < 1e-5, f"step and unroll differ by {gap:.2e} in {name}; they must agree"
-    assert bool((drawn.log_prob <= 1e-6).all()), "a log-probability is above 0"
+    if drawn.values is None:  # the density of a real number may be above 1
+        assert bool((drawn.log_prob <= 1e-6).all()), "a log-probability is above 0"
     alone = evaluate(policy, _row(drawn, 0))
     gap = float((alone.log_prob - thought.log_prob[:1]).abs().max())
     assert gap < 1e-5, f"row 0 alone differs by {gap:.2e} from row 0 in its batch"

@@ -19,6 +19,7 @@ ORACLES: dict[str, str] = {
     "substructure": "oracles.similarity:Substructure",
     # folds
     "energy": "oracles.energies:Energy",
+    "ab_energy": "oracles.offlattice:AbEnergy",
     # equations
     "fit": "oracles.fit:Fit",
     # the user's own: a model, and (by consent) a function or a program

@@ -3,5 +3,6 @@
 TASKS: dict[str, str] = {
     "symbolic": "tasks.symbolic.task:task",
     "folding": "tasks.folding.task:task",
+    "offlattice": "tasks.offlattice.task:task",
     "molecules": "tasks.molecules.task:task",
 }
