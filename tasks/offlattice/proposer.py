@@ -23,8 +23,8 @@ class Relaxation:
     A quarter of the kicks turn a few angles by normal numbers of deviation `kick`; a quarter turn
     one and its neighbour back, which moves a part of the chain and leaves the rest as it lies; a
     quarter are small, and everywhere; the others begin anew, with any angles at all. Parents of
-    the same energy count as one, and children of a known energy are left out. Every energy computed is paid from `purse`, and relaxation
-    ends where that is empty. Wales and Doye 1997.
+    the same energy count as one, and children of a known energy are left out. Every energy
+    computed is paid from `purse`, and relaxation ends where that is empty. Wales and Doye 1997.
     """
 
     steps: int = 100
