@@ -16,7 +16,7 @@ from tasks.symbolic.table import Table
 
 DIGITS = 6
 PANELS = 6  # at most so many expressions are drawn
-_W, _H, _PAD = 460, 300, 50  # size of a panel, and the room around its plot
+_W, _H, _PAD = 560, 340, 64  # size of a panel, and the room around its plot
 
 
 def show(expression: Expression, target: str = "y") -> str:
@@ -108,11 +108,13 @@ def _frame(
     labels: tuple[str, str],
 ) -> str:
     left, right, low, high = _PAD, _W - _PAD, top + _H - _PAD, top + _PAD
-    title = escape(f"{table.target} = {expression.infix(DIGITS)}")
+    text = f"{table.target} = {expression.infix(DIGITS)}"
+    size = min(13.0, (_W - 24) / (0.62 * len(text)))  # a long equation is written smaller
+    title = escape(text)
     return (
         f'<rect x="{left}" y="{high}" width="{right - left}" height="{low - high}" '
         'fill="none" stroke="#444"/>'
-        f'<text x="{left}" y="{top + 30}" font-size="13">{title}</text>'
+        f'<text x="12" y="{top + 30}" font-size="{size:.1f}">{title}</text>'
         f'<text x="{(left + right) / 2}" y="{low + 32}" text-anchor="middle">'
         f"{escape(labels[0])}</text>"
         f'<text x="14" y="{(low + high) / 2}" text-anchor="middle" '
