@@ -71,15 +71,21 @@ def chunks(rows: Tensor, tokens: Tensor, points: int, cells: int) -> Iterator[Te
     yield from (rows[i : i + size] for i in range(0, len(rows), size))
 
 
-def solve(problem: Problem, held: Tensor, settings: Settings) -> Tensor:
+def solve(
+    problem: Problem, held: Tensor, settings: Settings, initial: Tensor | None = None
+) -> Tensor:
     """Return [R, K] the best constants found; held ones (not NaN in `held`) stay as they are.
 
-    A few steps from every start, then `settings.iterations` from the best of them.
+    A few steps from every start, then `settings.iterations` from the best of them. `initial`
+    [R, K] takes the place of the first start where it is not NaN.
     """
     R, K = held.shape
     starts = _starts(settings.starts, K, held)
     many = torch.arange(R, device=held.device).repeat_interleave(len(starts))
-    at = torch.where(problem.free[many], starts.repeat(R, 1), held[many])
+    tried = starts.repeat(R, 1)
+    if initial is not None:
+        tried[:: len(starts)] = torch.where(initial.isnan(), tried[:: len(starts)], initial)
+    at = torch.where(problem.free[many], tried, held[many])
     first = _descend(problem.take(many), at, _SHORT, None)
     best = first.cost.view(R, -1).argmin(1) + torch.arange(R, device=held.device) * len(starts)
     at, damping = first.at[best], first.damping[best]

@@ -19,8 +19,9 @@ from torch import Tensor
 from designer.errors import InputError
 from tasks.symbolic import rules as r
 from tasks.symbolic.expression import Expression, ExpressionBatch, translate
+from tasks.symbolic.lawful import lawful
 from tasks.symbolic.library import Library
-from tasks.symbolic.trees import pack
+from tasks.symbolic.trees import pack, read
 from tasks.symbolic.variants import respell
 
 PARENT, SIBLING, DEPTH, CONTEXT, ROLE = range(5)  # the fields of a slot
@@ -198,6 +199,13 @@ class Expressions:
             # a row that has failed goes on with something legal: its slots would not suffice
             state = self.step(state, torch.where(here, action, mask.to(torch.uint8).argmax(1)))
         return [bool(x) for x in (fine & (state.open == 0) & (state.length == length)).tolist()]
+
+    def lawful(self, tokens: Tensor) -> Tensor:
+        """Return [N] bool for [N, L] complete expressions: True only where `legal` is, and fast.
+
+        Here rules never yield, so a few legal rows are False.
+        """
+        return lawful(read(tokens, self.library), self, _rules(self, tokens.device))
 
     @property
     def _most_open(self) -> int:

@@ -43,14 +43,16 @@ def fit(
     settings: Settings,
     given: Tensor | None = None,
     outer: Tensor | None = None,
+    initial: Tensor | None = None,
 ) -> Fits:
     """Return the fits of [N, L] complete expressions.
 
     `given` [N, K] holds constants that are held at a value, NaN where they are to be fitted;
-    `outer` [N, 2] the same for scale and offset. Rows do not influence each other.
+    `outer` [N, 2] the same for scale and offset; `initial` [N, K] is where the search for
+    constants begins, NaN for the usual place. Rows do not influence each other.
     """
     with _threads(points.x.shape[0]):
-        return _fit(tokens, library, points, settings, given, outer)
+        return _fit(tokens, library, points, settings, given, outer, initial)
 
 
 def evaluate(tokens: Tensor, library: Library, x: Tensor, given: Tensor | None = None) -> Tensor:
@@ -68,6 +70,7 @@ def _fit(
     settings: Settings,
     given: Tensor | None,
     outer: Tensor | None,
+    initial: Tensor | None,
 ) -> Fits:
     count = (tokens == library.constant_id).sum(1)
     most = int(count.max()) if len(count) else 0
@@ -88,12 +91,21 @@ def _fit(
         rows = (searched & (count <= k) & (count > k - _WIDTH)).nonzero().squeeze(1)
         for some in lm.chunks(rows, tokens, points.x.shape[0], settings.cells // 5):
             problem = lm.Problem(tokens[some], library, points, outer[some], free[some, :k])
-            values_[some, :k] = lm.solve(problem, values_[some, :k], settings)
+            begin = None if initial is None else _padded(initial[some], k)
+            values_[some, :k] = lm.solve(problem, values_[some, :k], settings, begin)
     for some in lm.chunks(torch.arange(len(tokens)), tokens, points.x.shape[0], settings.cells):
         some = some.to(tokens.device)
         f = evaluate(tokens[some], library, points.x, values_[some])
         nmse[some], scale[some], offset[some] = outer_fit(f, points, outer[some])
     return Fits(nmse, scale, offset, values_)
+
+
+def _padded(values: Tensor, width: int) -> Tensor:
+    """Return [N, width] the values with NaN where there are none."""
+    out = values.new_full((len(values), width), torch.nan)
+    most = min(width, values.shape[1])
+    out[:, :most] = values[:, :most]
+    return out
 
 
 @contextmanager

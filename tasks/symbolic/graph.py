@@ -36,7 +36,10 @@ class Group:
 
 @dataclass(frozen=True)
 class Graph:
-    """The batch as nodes. `leaves[n, k]` is the node of expression n's k-th constant, or M."""
+    """The batch as nodes. `leaves[n, k]` is the node of expression n's k-th constant, or M.
+
+    `where[t, n]` is the node that the subtree beginning at token t of expression n became.
+    """
 
     library: Library
     size: int  # M
@@ -44,6 +47,7 @@ class Graph:
     groups: tuple[Group, ...]
     roots: Tensor  # [N] int64
     leaves: Tensor  # [N, K] int64
+    where: Tensor  # [L, N] int64
 
 
 def build(trees: Trees, library: Library, constants: int | None = None) -> Graph:
@@ -78,7 +82,7 @@ def build(trees: Trees, library: Library, constants: int | None = None) -> Graph
     leaves = _leaves(trees, library, where, count, constants)
     groups = _groups(code, first, second, len(library) + 1)
     static = count - int(varying.sum())
-    return Graph(library, count, static, groups, where[0], leaves)
+    return Graph(library, count, static, groups, where[0], leaves, where)
 
 
 def values(graph: Graph, x: Tensor, constants: Tensor | None = None) -> Tensor:

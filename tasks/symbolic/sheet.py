@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import csv
-import io
 import math
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -15,6 +14,7 @@ import numpy as np
 from designer.errors import InputError
 from designer.protocols import Floats
 
+MAX_BYTES, MAX_COLUMNS = 100_000_000, 10_000  # beyond these a file is no table of measurements
 _EMPTY = {"", "na", "n/a", "null", "none", "-"}
 _DECIMAL_COMMA = re.compile(r"[-+]?\d+,\d+")
 _WIDE = ((b"\xff\xfe", "UTF-16"), (b"\xfe\xff", "UTF-16"))
@@ -39,7 +39,7 @@ def read_sheet(path: Path) -> Sheet:
     """Return the cells of a CSV file with a header line; raises InputError for any fault."""
     text = _text(path)
     _check_separator(path, text)
-    reader = csv.reader(io.StringIO(text, newline=""), strict=True)
+    reader = csv.reader(_lines(text), strict=True)
     rows, lines = [], []
     try:
         for row in reader:
@@ -88,6 +88,11 @@ def _number(sheet: Sheet, at: int, row: int) -> float:
 
 def _text(path: Path) -> str:
     try:
+        size = path.stat().st_size
+        if size > MAX_BYTES:
+            raise InputError(
+                f"{path}: has {size:,} bytes, at most {MAX_BYTES:,} are read; keep fewer rows"
+            )
         raw = path.read_bytes()
     except FileNotFoundError:
         raise InputError(f"{path}: no such file; check the path") from None
@@ -113,8 +118,22 @@ def _text(path: Path) -> str:
     return text
 
 
+def _lines(text: str) -> Iterator[str]:
+    """Yield the lines with their ends, without a second copy of the text."""
+    at = 0
+    while at < len(text):
+        end = text.find("\n", at) + 1 or len(text)
+        yield text[at:end]
+        at = end
+
+
 def _check_separator(path: Path, text: str) -> None:
-    header = next(line for line in text.splitlines() if line.strip())
+    header = next(line for line in _lines(text) if line.strip())
+    if header.count(",") >= MAX_COLUMNS:
+        raise InputError(
+            f"{path}:1: has {header.count(',') + 1:,} columns, at most {MAX_COLUMNS:,} are read; "
+            "keep the target and its likely inputs"
+        )
     if "," in header:
         return
     for sign, name in ((";", "semicolons"), ("\t", "tabs"), ("|", "bars")):

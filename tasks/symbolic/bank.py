@@ -1,0 +1,138 @@
+"""All small expressions without constants that differ on the data: a stock of building blocks.
+
+Enumerated by size; of those that are equal on the data points the smallest is kept (and of one
+size, the first). Letters: M blocks, P points, W columns.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+
+import numpy as np
+import torch
+
+from designer.protocols import Floats
+from tasks.symbolic.environment import Expressions
+from tasks.symbolic.library import Library
+from tasks.symbolic.strips import Ints, Strips, joined, single, whole
+
+_DIGITS = 10  # blocks that agree in so many digits at every point are one
+
+
+@dataclass(frozen=True)
+class Bank:
+    """M blocks, smallest first; blocks `starts[s] : starts[s + 1]` have s + 1 tokens."""
+
+    rows: Strips  # [M, W]
+    values: Floats  # [M, P]
+    starts: Ints  # [sizes + 1]
+
+    def __len__(self) -> int:
+        return len(self.rows)
+
+
+def stock(env: Expressions, x: Floats, most: int = 20_000, largest: int = 9) -> Bank:
+    """Return the blocks of at most `largest` tokens on points x [P, V], about `most` of them.
+
+    Blocks that the environment would never write (nested sines, say), or that are not finite on
+    the points, are left out with all that holds them.
+    """
+    library = env.library
+    leaf = np.arange(library.first_variable, library.constant_id)
+    rows, values = single(leaf)[0], _leaves(library, x)
+    width = min(largest, env.max_length)
+    free = replace(env, min_length=1)
+    found: list[tuple[Strips, Floats]] = []
+    seen: set[int] = set()
+    total = 0
+    for size in range(1, width + 1):
+        made = [(_widened(rows, width), values)] if size == 1 else []
+        made += list(_grown(found, library, size, width, most))
+        kept = [_fresh(part, free, seen, size) for part in made]
+        rows_ = Strips(*(np.concatenate([getattr(k[0], f) for k in kept]) if kept else
+                         np.zeros((0, width)) for f in ("tokens", "numbers")))  # fmt: skip
+        found.append((rows_, np.concatenate([k[1] for k in kept]) if kept else values[:0]))
+        total += len(found[-1][0])
+        if total >= most:
+            break
+    cut = [0, *np.cumsum([len(part[0]) for part in found]).tolist()]
+    tokens = np.concatenate([part[0].tokens for part in found])[:most].astype(np.int64)
+    stored = Strips(tokens, np.full(tokens.shape, np.nan))
+    everything = np.concatenate([part[1] for part in found])[:most]
+    return Bank(stored, everything, np.minimum(np.array(cut), len(tokens)))
+
+
+def _leaves(library: Library, x: Floats) -> Floats:
+    literals = np.array(library.values, dtype=np.float64).reshape(-1, 1)
+    return np.concatenate([x.T, np.broadcast_to(literals, (len(literals), len(x)))])
+
+
+def _widened(rows: Strips, width: int) -> Strips:
+    return joined([whole(rows)], width)[0]
+
+
+def _grown(
+    found: list[tuple[Strips, Floats]], library: Library, size: int, width: int, most: int
+) -> Iterator[tuple[Strips, Floats]]:
+    """Yield what one more operator makes of the blocks found so far, all of `size` tokens."""
+    for token, operator in enumerate(library.operators):
+        if operator.arity == 1 and size >= 2:
+            rows, values = found[size - 2]
+            if len(rows):
+                yield _applied(token, operator.function, [(rows, values)], width)
+        for left in range(1, size - 1) if operator.arity == 2 else ():
+            right = size - 1 - left
+            if operator.commutes and left < right:
+                continue
+            (a, av), (b, bv) = found[left - 1], found[right - 1]
+            if not len(a) or not len(b) or len(a) * len(b) > 10 * most:
+                continue
+            i, j = (n.ravel() for n in np.indices((len(a), len(b))))
+            if operator.commutes and left == right:
+                i, j = i[i <= j], j[i <= j]
+            yield _applied(
+                token, operator.function, [(a.take(i), av[i]), (b.take(j), bv[j])], width
+            )
+
+
+def _applied(
+    token: int, function: object, parts: list[tuple[Strips, Floats]], width: int
+) -> tuple[Strips, Floats]:
+    head = single(np.full(len(parts[0][0]), token))
+    rows = joined([head, *(whole(rows) for rows, _ in parts)], width)[0]
+    given = [torch.from_numpy(values) for _, values in parts]
+    return rows, function(*given).numpy()  # type: ignore[operator]
+
+
+def _fresh(
+    part: tuple[Strips, Floats], env: Expressions, seen: set[int], size: int
+) -> tuple[Strips, Floats]:
+    """Return the blocks that are finite, lawful and unlike all before; `seen` learns them."""
+    rows, values = part
+    fine = np.isfinite(values).all(1) & (np.abs(values).max(1, initial=0.0) < 1e12)
+    prints = _prints(values)
+    _, first = np.unique(prints, return_index=True)
+    once = np.zeros(len(prints), dtype=bool)
+    once[first] = True
+    old = np.fromiter((p in seen for p in prints.tolist()), dtype=bool, count=len(prints))
+    keep = np.flatnonzero(fine & once & ~old)
+    if len(keep):
+        legal = env.lawful(torch.from_numpy(rows.tokens[keep][:, :size]))
+        keep = keep[legal.numpy()]
+    seen.update(prints[keep].tolist())
+    return rows.take(keep), values[keep]
+
+
+def _prints(values: Floats) -> Ints:
+    """Return [N] a hash of each row of values, rounded to `_DIGITS` significant digits."""
+    with np.errstate(all="ignore"):
+        scale = np.abs(values).max(1, keepdims=True)
+        step = 10.0 ** (np.ceil(np.log10(np.where(scale > 0, scale, 1.0))) - _DIGITS)
+        whole_numbers = np.rint(values / step) + 0.0
+        sizes = np.log10(step).astype(np.int64)
+    bits = np.ascontiguousarray(np.nan_to_num(whole_numbers)).view(np.int64)
+    odd = np.random.default_rng(7).integers(1, 2**62, size=values.shape[1]) * 2 + 1
+    with np.errstate(over="ignore"):
+        mixed: Ints = ((bits ^ (bits >> 29)) * odd).sum(1) + sizes.ravel() * 7919
+    return mixed

@@ -1,0 +1,135 @@
+"""Children made to measure: a subtree gives way to the block that the target asks for there."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+
+from designer.protocols import Floats
+from tasks.symbolic.bank import Bank
+from tasks.symbolic.desired import Match, Wanted, match
+from tasks.symbolic.graph import build, values
+from tasks.symbolic.strips import Ints, Segment, Strips, ends, single
+from tasks.symbolic.trees import read
+from tasks.symbolic.variation import Alphabet, Made, replaced, somewhere
+
+
+@dataclass(frozen=True)
+class Aim:
+    """What is to be hit, on the points of the bank."""
+
+    bank: Bank
+    x: Floats  # [P, V]
+    y: Floats  # [P]
+
+
+def made_to_measure(
+    rows: Strips, outer: Floats, aim: Aim, a: Alphabet, mode: str, rng: np.random.Generator
+) -> Made:
+    """Return the rows with a subtree replaced, or added to, by the block wanted there.
+
+    `outer` [N, 2] is each row's scale and offset.
+    """
+    at = somewhere(rows, rng)
+    stop = ends(rows, at, a.arity)
+    with np.errstate(all="ignore"):
+        root = (aim.y - outer[:, 1:]) / outer[:, :1]
+        wanted, here = _walk(rows, at, Wanted(root, np.ones_like(root)), aim, a)
+        operator, left = _on_top(wanted, here, a, rng)
+    found = match(wanted, aim.bank, mode, rng)
+    usable = np.flatnonzero(found.block >= 0)
+    kept = [part[usable] for part in (at, stop, operator, left)]
+    chosen = Match(found.block[usable], found.factor[usable], found.shift[usable])
+    return _rebuilt(rows.take(usable), *kept, chosen, aim.bank, mode, a)
+
+
+def _walk(
+    rows: Strips, at: Ints, wanted: Wanted, aim: Aim, a: Alphabet
+) -> tuple[Wanted, Floats]:
+    """Return what the subtrees at `at` should be, and what they are now [N, P]."""
+    library = a.library
+    tokens = torch.from_numpy(rows.tokens)
+    constants = torch.from_numpy(rows.constants(library))
+    trees = read(tokens, library)
+    graph = build(trees, library, constants.shape[1])
+    out = values(graph, torch.from_numpy(aim.x), constants).numpy()
+    node = graph.where.numpy()
+    first, second = trees.first.numpy(), trees.second.numpy()
+    place = np.zeros(len(rows), dtype=np.int64)
+    while True:
+        going = np.flatnonzero(place != at)
+        if not len(going):
+            break
+        here = place[going]
+        token = rows.tokens[going, here]
+        one, two = first[here, going], second[here, going]
+        right = (a.arity[token] == 2) & (at[going] >= two)
+        other = out[node[np.where(right, one, two), going]]
+        for kind in np.unique(token):
+            for side in (False, True):
+                some = np.flatnonzero((token == kind) & (right == side))
+                if len(some):
+                    name = library.operators[kind].name
+                    wanted.through(name, side, going[some], other[some])
+        place[going] = np.where(right, two, one)
+    return wanted, out[node[at, np.arange(len(rows))]]
+
+
+def _on_top(
+    wanted: Wanted, here: Floats, a: Alphabet, rng: np.random.Generator
+) -> tuple[Ints, Ints]:
+    """Let some rows keep their subtree below a new operator; want that one's other operand.
+
+    Return [N] the operator, or -1 where the subtree is replaced, and [N] 1 where the block comes
+    first.
+    """
+    N = len(here)
+    operator = np.full(N, -1)
+    if len(a.binary):
+        operator = np.where(rng.random(N) < 0.5, rng.choice(a.binary, size=N), -1)
+    left = (rng.random(N) < 0.5).astype(np.int64)
+    for kind in np.unique(operator[operator >= 0]):
+        for side in (0, 1):
+            some = np.flatnonzero((operator == kind) & (left == side))
+            if len(some):
+                wanted.through(a.library.operators[kind].name, side == 0, some, here[some])
+    return operator, left
+
+
+def _rebuilt(
+    rows: Strips,
+    at: Ints,
+    stop: Ints,
+    operator: Ints,
+    left: Ints,
+    found: Match,
+    bank: Bank,
+    mode: str,
+    a: Alphabet,
+) -> Made:
+    block, zero = bank.rows.take(found.block), np.zeros(len(rows), dtype=np.int64)
+    ids, constant = a.library.operator_ids, np.full(len(rows), a.library.constant_id)
+    factor, shift = single(constant, found.factor), single(constant, found.shift)
+
+    def scaled(present: Ints) -> list[Segment]:
+        """The block with what is fitted around it, where `present` is 1."""
+        parts: list[Segment] = []
+        if mode == "affine" and "add" in ids:
+            parts += [single(np.full(len(rows), ids["add"])), shift]
+        if mode != "plain" and "mul" in ids:
+            parts += [single(np.full(len(rows), ids["mul"])), factor]
+        parts.append((block, zero, block.lengths))
+        return [(strip, start, np.where(present > 0, end, start)) for strip, start, end in parts]
+
+    topped = operator >= 0
+    head = single(np.maximum(operator, 0))
+    before = scaled(np.where(topped, left, 1))
+    pieces = [
+        (head[0], zero, topped.astype(np.int64)),
+        *before,
+        (rows, at, np.where(topped, stop, at)),
+        *scaled(np.where(topped, 1 - left, 0)),
+    ]
+    return replaced(rows, at, stop, pieces)
