@@ -18,6 +18,7 @@ from typing import Any
 import numpy as np
 import torch
 
+from designer.errors import InputError
 from designer.learner import Learner
 from designer.memory import Archive, DiversityFilter, Elites, Found
 from designer.meter import Meter
@@ -87,6 +88,7 @@ class Campaign:
         self.archive = Archive(settings.keep)
         self.filter = _filter(task, settings)
         self.steps, self.seconds, self.stale = 0, 0.0, 0
+        self.skipped = 0  # steps in a row whose gradient was not finite
         self.pending: Batch | None = None  # designs that people are measuring
 
     def run(
@@ -161,6 +163,7 @@ class Campaign:
             self.store.write_step(self.steps, metrics, self._rows(batch, scored))
         self.stale = 0 if scored.fresh.any() else self.stale + 1
         self.steps += 1
+        self._check_gradient(metrics)
         return metrics
 
     def result(self, reason: str) -> Result:
@@ -180,6 +183,7 @@ class Campaign:
             "steps": self.steps,
             "seconds": self.seconds,
             "stale": self.stale,
+            "skipped": self.skipped,
             "learner": self.learner.state_dict(),
             "generator": self.generator.get_state(),
             "rng": self.rng.bit_generator.state,
@@ -193,7 +197,7 @@ class Campaign:
     def restore(self, state: Mapping[str, Any]) -> None:
         """Go back to a checkpoint; paid evaluations made after it are not paid again."""
         self.steps, self.seconds = int(state["steps"]), float(state["seconds"])
-        self.stale = int(state["stale"])
+        self.stale, self.skipped = int(state["stale"]), int(state["skipped"])
         self.learner.load_state_dict(state["learner"])
         self.generator.set_state(state["generator"])
         self.rng.bit_generator.state = state["rng"]
@@ -208,6 +212,16 @@ class Campaign:
             self.pending = self.batch(state["pending"]["actions"], proposed)
         if self.store is not None:
             self.store.rewind(self.steps)
+
+    def _check_gradient(self, metrics: Metrics) -> None:
+        """Stop where learning has not moved for `max_skipped` steps; the step is recorded."""
+        self.skipped = self.skipped + 1 if metrics.get("skipped", 0.0) > 0 else 0
+        if self.skipped >= self.settings.max_skipped:
+            raise InputError(
+                f"the gradient was not finite in the last {self.skipped} steps, which learned "
+                "nothing; give the term with the largest values a transform, or lower "
+                "learner.lr (campaign.max_skipped says how many steps to wait)"
+            )
 
     # -- the parts of a step -------------------------------------------------------------
 

@@ -21,6 +21,9 @@ from designer.errors import ConfigError, InputError, nearest
 from designer.toml import Keys, positions
 
 
+MAX_BYTES = 1_000_000  # of a campaign file
+
+
 class Document:
     """A campaign's tables, and where each of their keys was written.
 
@@ -183,6 +186,8 @@ def load(path: str | Path) -> Document:
     """Return the document in a TOML file. Raises ConfigError with file, line and column."""
     file = Path(path)
     try:
+        if file.is_file() and file.stat().st_size > MAX_BYTES:
+            raise ConfigError(f"{file}: has more than {MAX_BYTES:,} bytes: no campaign file")
         text = file.read_bytes().decode("utf-8-sig")
     except FileNotFoundError:
         raise InputError(f"{file}: no such file; `designer init KIND` writes one") from None
@@ -204,6 +209,8 @@ def parse(text: str, name: str = "campaign", base: Path | None = None) -> Docume
         data = tomllib.loads(text)
     except tomllib.TOMLDecodeError as problem:
         raise ConfigError(_syntax(name, text, str(problem))) from None
+    except RecursionError:
+        raise ConfigError(f"{name}: is nested too deeply to be a campaign file") from None
     places = {path: f"{name}:{line}:{column}" for path, (line, column) in positions(text).items()}
     return Document(data, name, places, base)
 

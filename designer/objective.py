@@ -62,6 +62,9 @@ class Objective:
         if self.aggregate not in ("arithmetic", "geometric", "product"):
             known = ("arithmetic", "geometric", "product")
             raise InputError(f"aggregate {self.aggregate!r}: {nearest(self.aggregate, known)}")
+        for one in (*self.terms, *self.penalties):
+            if not np.isfinite(one.weight):
+                raise InputError(f"a weight is {one.weight}; expected a finite number")
         if sum(term.weight for term in self.terms) <= 0:
             raise InputError("the weights of the objective's terms must add up to more than 0")
 

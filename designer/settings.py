@@ -31,14 +31,17 @@ class Settings:
     keep: int = 100  # designs reported
     checkpoint_every: int = 1  # steps
     max_failure_rate: float = 0.5  # of recent evaluations; above it the run stops
+    max_skipped: int = 20  # steps in a row whose gradient is not finite; then the run stops
 
     def __post_init__(self) -> None:
-        for name in ("batch_size", "elites", "parents", "keep", "checkpoint_every"):
+        for name in ("batch_size", "elites", "parents", "keep", "checkpoint_every", "max_skipped"):
             _at_least(name, getattr(self, name), 1)
         for name in ("budget", "steps"):
             _at_least(name, getattr(self, name), 1)
         for name in ("patience", "replay", "replay_from", "proposals", "bucket_size", "seed"):
             _at_least(name, getattr(self, name), 0)
+        if self.seed >= 2**63:
+            raise InputError(f"seed is {self.seed}; expected less than 2**63")
         for name in ("temperature", "focus", "time"):
             value = getattr(self, name)
             if value is not None and not value > 0:

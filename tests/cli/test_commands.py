@@ -191,6 +191,17 @@ def test_score_reads_stdin_and_names_the_line_of_a_fault(
     assert (code, out) == (3, "") and err.startswith("designer: stdin:2: fold 'RXL': letter 'X'")
 
 
+def test_score_takes_settings_and_prints_designs_as_given(ran: Ran) -> None:
+    Path("some.smi").write_text("OCC\nc1ccccc1O\n")
+    target = ("--set", "objective.0.target=CCO")
+    code, out, _ = ran("score", "similarity", "some.smi", *target)
+    values = [line.split("\t") for line in out.splitlines()]
+    assert code == 0 and [design for _, design in values] == ["OCC", "c1ccccc1O"]
+    assert float(values[0][0]) == 1.0 > float(values[1][0])
+    code, _, err = ran("score", "similarity", "some.smi")
+    assert code == 3 and "--set objective.0.target=VALUE" in err
+
+
 LABORATORY = """
 [campaign]
 seed = 1

@@ -114,6 +114,11 @@ def test_a_missing_target_offers_the_nearest_column(said: Said) -> None:
     assert code == 3 and line.startswith("--target: ") and "did you mean 'period'?" in line
 
 
+def test_a_missing_column_of_weights(said: Said) -> None:
+    code, line = said("equation", "data.csv", "--weights", "weight", data_csv=HEAD + ROWS)
+    assert code == 3 and line.startswith("--weights: ") and "no column 'weight'" in line
+
+
 def test_an_unknown_column_of_an_oracle(said: Said) -> None:
     code, line = said("fold", SHORT, "--set", "objective.0.column=fractoin")
     assert code == 3 and "did you mean 'fraction'?" in line
@@ -137,14 +142,14 @@ CAMPAIGNS = [
     (FOLD, "c.toml: the campaign needs at least one [[objective]] table"),
     ("[campain]\n", "c.toml:1:1: unknown table [campain]; did you mean 'campaign'?"),
     ("[[objective]]\nkind = 'qed'\n", "c.toml: task needs a kind; known: "),
-    (FOLD + "[[objective]]\nweight = 2\n", "c.toml:4:1: objective[1] needs a kind; known: "),
+    (FOLD + "[[objective]]\nweight = 2\n", "c.toml:4:1: objective.0 needs a kind; known: "),
     (
         FOLD + "[[objective]]\nkind = 'energy'\n  colum = 'fraction'\n",
-        "c.toml:6:3: unknown key 'colum' in objective[1]; did you mean 'column'?",
+        "c.toml:6:3: unknown key 'colum' in objective.0; did you mean 'column'?",
     ),
     (
         FOLD + "[[objective]]\nkind = 'energy'\ntransform = {kind = 'linear', low = 0}\n",
-        "c.toml:6:1: objective[1].transform needs 'high' (float)",
+        "c.toml:6:1: objective.0.transform.high (float) is missing; add it, or --set ",
     ),
     (
         FOLD + "[[objective]]\nkind = 'energy'\nweight = -1.0\n",
