@@ -9,13 +9,15 @@ value and never holds the reward that it is compared with.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
 
-from designer import credit
+from designer import counterfactual, credit, risk
 from designer.errors import InputError
+from designer.learning import LearnerSettings
 
 BASELINES = {
     "none": "designer.baselines:NoBaseline",
@@ -25,6 +27,11 @@ BASELINES = {
     "critic": "designer.baselines:Critic",
     "quantile": "designer.baselines:Quantile",
     "entropic": "designer.baselines:Entropic",
+    "max_at_k": "designer.baselines:MaxAtK",
+    "kl_ball": "designer.baselines:KlBall",
+    "mean_variance": "designer.baselines:MeanVariance",
+    "group_scaled": "designer.baselines:GroupScaled",
+    "counterfactual": "designer.baselines:Counterfactual",
 }
 
 
@@ -38,6 +45,8 @@ class Earned:
     weight: Tensor  # [B]
     counted: Tensor  # [B, K] the weight where `returns` counts, else 0
     group: Tensor | None = None  # [B] int64, rows that share a baseline
+    taken: Tensor | None = None  # [B, T] what the critic of actions says of those taken
+    expected: Tensor | None = None  # [B, T] and of the policy's own, on average
 
     @property
     def score(self) -> Tensor:
@@ -50,6 +59,7 @@ class Baseline(nn.Module, ABC):
 
     biased = False
     needs_value = False  # True where the policy's value head must be trained
+    needs_actions = False  # True where a critic of actions must be trained
 
     @abstractmethod
     def forward(self, earned: Earned) -> Tensor:
@@ -145,17 +155,136 @@ class Quantile(Baseline):
 
 
 class Entropic(Baseline):
-    """Exponential utility at `eta`: above 0 seeks risk, below avoids it. **Biased** at 1 / B."""
+    """Exponential utility at `eta`: above 0 seeks risk, below avoids it. **Biased** at 1 / B.
+
+    With `eta_end` it goes there, straight, while `eta_steps` batches are learned from.
+    """
 
     biased = True
+    seen: Tensor
 
-    def __init__(self, eta: float = 1.0) -> None:
+    def __init__(
+        self, eta: float = 1.0, eta_end: float | None = None, eta_steps: int = 1000
+    ) -> None:
         super().__init__()
-        self.eta = eta
+        self.eta, self.eta_end, self.eta_steps = eta, eta_end, eta_steps
+        if eta_end is not None:
+            self.register_buffer("seen", torch.zeros((), dtype=torch.float64))
 
     def forward(self, earned: Earned) -> Tensor:
         """Return [B, 1]: how much the row's share of the utility exceeds its share of the batch."""
-        return credit.entropic_advantage(earned.score, earned.weight, self.eta).unsqueeze(1)
+        eta: float | Tensor = self.eta
+        if self.eta_end is not None:
+            eta = risk.annealed(self.eta, self.eta_end, self.eta_steps, self.seen)
+        return credit.entropic_advantage(earned.score, earned.weight, eta).unsqueeze(1)
+
+    @torch.no_grad()
+    def observe(self, earned: Earned) -> None:
+        """Count the batch, unless it is without any weight."""
+        if self.eta_end is not None:
+            self.seen.add_((earned.weight.sum() > 0).to(self.seen))
+
+
+class MaxAtK(Baseline):
+    """The expected best of `k` designs (PKPO). Unbiased."""
+
+    def __init__(self, k: int = 8) -> None:
+        super().__init__()
+        self.k = k
+
+    def forward(self, earned: Earned) -> Tensor:
+        """Return [B, 1]: what the row adds to the best of k, over all subsets of the batch."""
+        return risk.max_at_k_advantage(earned.score, earned.weight, self.k).unsqueeze(1)
+
+
+class KlBall(Baseline):
+    """The worst mean within `radius` nats of the sampled designs' distribution.
+
+    The dual of exponential utility, at the eta <= 0 which that radius asks for. **Biased** at
+    1 / B; radius 0 is the batch's mean, (B - 1) / B of the plain gradient.
+    """
+
+    biased = True
+
+    def __init__(self, radius: float = 0.1) -> None:
+        super().__init__()
+        self.radius = radius
+
+    def forward(self, earned: Earned) -> Tensor:
+        """Return [B, 1] the advantages at the radius' own eta."""
+        _, eta = risk.worst_in_ball(earned.score, earned.weight, self.radius)
+        return credit.entropic_advantage(earned.score, earned.weight, eta).unsqueeze(1)
+
+
+class MeanVariance(Baseline):
+    """Mean less `penalty` times variance: what comes out alike each time. **Biased** at 1 / B."""
+
+    biased = True
+
+    def __init__(self, penalty: float = 1.0) -> None:
+        super().__init__()
+        self.penalty = penalty
+
+    def forward(self, earned: Earned) -> Tensor:
+        """Return [B, 1]."""
+        advantage = risk.mean_variance_advantage(earned.score, earned.weight, self.penalty)
+        return advantage.unsqueeze(1)
+
+
+class GroupScaled(Baseline):
+    """The group's mean taken off, then divided by its deviation (GRPO). **Biased**."""
+
+    biased = True
+
+    def forward(self, earned: Earned) -> Tensor:
+        """Return the returns, group by group at mean 0 and deviation 1."""
+        return credit.group_scaled(earned.returns, earned.counted, earned.group)
+
+
+class Counterfactual(Baseline):
+    """COMA: each agent's choice against its policy's average choice, the others' as they were.
+
+    Unbiased at lam = 1 for any critic; else **biased** as far as the critic is wrong.
+    """
+
+    needs_actions = True  # a critic of every action
+
+    def __init__(self, lam: float = 1.0) -> None:
+        super().__init__()
+        self.lam = _share("lam", lam)
+        self.biased = lam < 1.0
+
+    def forward(self, earned: Earned) -> Tensor:
+        """Return [B, T]; raises InputError where nobody gave a critic of actions."""
+        if earned.taken is None or earned.expected is None:
+            raise InputError(
+                "the counterfactual baseline needs a critic of actions; use it through the "
+                "learner (baseline = 'counterfactual'), or take baseline = 'leave_one_out'"
+            )
+        return counterfactual.counterfactual_advantage(
+            earned.returns, earned.taken, earned.expected, self.lam
+        )
+
+
+def named(s: LearnerSettings) -> Baseline:
+    """Return the baseline that the settings name."""
+    make: dict[str, Callable[[], Baseline]] = {
+        "none": NoBaseline,
+        "running_mean": lambda: RunningMean(s.running_decay),
+        "batch_mean": BatchMean,
+        "leave_one_out": LeaveOneOut,
+        "critic": lambda: Critic(s.gamma, s.gae_lambda),
+        "quantile": lambda: Quantile(s.epsilon),
+        "entropic": lambda: Entropic(s.eta, s.eta_end, s.eta_steps),
+        "max_at_k": lambda: MaxAtK(s.best_of),
+        "kl_ball": lambda: KlBall(s.radius),
+        "mean_variance": lambda: MeanVariance(s.risk),
+        "group_scaled": GroupScaled,
+        "counterfactual": lambda: Counterfactual(s.gae_lambda),
+    }
+    if s.baseline not in make:
+        raise InputError(f"learner: baseline {s.baseline!r} is unknown: {list(BASELINES)}")
+    return make[s.baseline]()
 
 
 def _share(name: str, value: float) -> float:

@@ -127,22 +127,25 @@ def quantile_advantage(values: Tensor, weight: Tensor, epsilon: float) -> Tensor
     return kept((values - quantile).clamp_min(0.0) / epsilon, weight)
 
 
-def entropic_advantage(values: Tensor, weight: Tensor, eta: float) -> Tensor:
+def entropic_advantage(values: Tensor, weight: Tensor, eta: float | Tensor) -> Tensor:
     """Return [B] (e^{eta R} / mean e^{eta R} - 1) / eta: exponential utility, eta of either sign.
 
     With exact means its expectation is the gradient of log E[e^{eta R}] / eta (Howard and
     Matheson 1972; Noorani, Mavridis and Baras 2022); with the sample's mean it is **biased** at
     order 1 / B. eta > 0 seeks risk, eta < 0 avoids it, eta = 0 is R - mean R. Safe for any eta R.
     """
-    if eta == 0.0:
-        return kept(values - mean(values, weight), weight)
-    exponent = torch.where(weight > 0, eta * values, -torch.inf)
+    eta = torch.as_tensor(eta, dtype=values.dtype, device=values.device)
+    plain = kept(values - mean(values, weight), weight)
+    some = torch.where(eta == 0, 1.0, eta)
+    exponent = torch.where(weight > 0, some * values, -torch.inf)
     top = torch.where(weight.sum() > 0, exponent.max(), 0.0)
     # expm1 keeps the digits of a small eta, the plain form those of a rare best design
     near = mean(torch.expm1(exponent - top), weight)
     far = mean((exponent - top).exp(), weight).clamp_min(torch.finfo(values.dtype).tiny)
     log_mean = top + torch.where(near > -0.5, torch.log1p(near), far.log())
-    return kept(torch.expm1(eta * values - log_mean) / eta, weight)
+    tilted = kept(torch.expm1(some * values - log_mean) / some, weight)
+    # a reward that is not finite must stay visible, also where its exponential is 0
+    return torch.where((eta == 0) | ~torch.isfinite(plain), plain, tilted)
 
 
 def normalise(advantage: Tensor, weight: Tensor) -> Tensor:
@@ -155,6 +158,19 @@ def normalise(advantage: Tensor, weight: Tensor) -> Tensor:
     size = kept(advantage, weight).abs().max()
     # below this it is rounding, not spread; NaN is not below, so a broken reward stays visible
     equal = deviation <= 8 * torch.finfo(advantage.dtype).eps * size
+    return torch.where(equal, 0.0, centred / torch.where(equal, 1.0, deviation))
+
+
+def group_scaled(values: Tensor, weight: Tensor, group: Tensor | None = None) -> Tensor:
+    """Return [B, K] (R - mean) / deviation, both of the row's group (GRPO, Shao et al. 2024).
+
+    **Biased** by (K - 1) / K and by the deviation, which depends on the sample. A group of equal
+    rewards gives 0, not NaN.
+    """
+    centred = kept(values - batch_mean(values, weight, group), weight)
+    deviation = batch_mean(centred.square(), weight, group).sqrt()
+    size = batch_mean(kept(values, weight).abs(), weight, group)
+    equal = deviation <= 8 * torch.finfo(values.dtype).eps * size
     return torch.where(equal, 0.0, centred / torch.where(equal, 1.0, deviation))
 
 

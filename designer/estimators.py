@@ -103,6 +103,39 @@ def augmented_likelihood(
     return mean((aim.detach() - log_prob.sum(1)).square(), weight)
 
 
+def trajectory_balance(
+    log_prob: Tensor,
+    log_z: Tensor,
+    score: Tensor,
+    weight: Tensor,
+    sigma: float,
+    prior_log_prob: Tensor | None = None,
+) -> Tensor:
+    """Return mean over rows of (log Z + log pi - log prior - sigma score)^2.
+
+    Trajectory balance (Malkin et al. 2022) where every design has one path, the prior being
+    absent (log prior = 0) or the one to tilt; differentiates `log_prob` and `log_z`, a number.
+    On rows drawn from pi its mean gradient by the policy is exactly
+    2 grad KL(pi | prior e^{sigma score} / Z) for any log Z, which acts as a baseline; it is 0
+    where pi is that distribution and log Z its normaliser, on rows drawn from anywhere.
+    """
+    aim = sigma * kept(score, weight)
+    if prior_log_prob is not None:
+        aim = aim + prior_log_prob.sum(1)
+    return mean((log_z + log_prob.sum(1) - aim.detach()).square(), weight)
+
+
+def bandit_gradient(preferences: Tensor, arm: Tensor, payoff: Tensor, baseline: float) -> Tensor:
+    """Return [A] the mean over draws of (r - baseline) (1[a] - pi), pi = softmax(preferences).
+
+    Sutton and Barto 2018, section 2.8; `arm` and `payoff` are [N]. For draws from pi its mean is
+    the gradient of the expected payoff, pi_a (r_a - J), whatever the constant baseline.
+    """
+    pi = torch.softmax(preferences.detach(), dim=0)
+    taken = torch.nn.functional.one_hot(arm, len(pi)).to(pi.dtype)
+    return ((payoff - baseline).unsqueeze(1) * (taken - pi)).mean(0)
+
+
 def weighted_likelihood(log_prob: Tensor, weight: Tensor) -> Tensor:
     """Return -mean over rows of log pi(row): imitation of given designs; differentiates it.
 

@@ -8,26 +8,23 @@ gradient finite?); everything else stays on the device.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, fields
+from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
-from designer import baselines, credit, estimators
+from designer import baselines, counterfactual, credit, estimators, masking, natural
 from designer.baselines import Baseline, Earned
+from designer.batch import Batch, averaged, parts
+from designer.descent import Descent, learns_apart, under
 from designer.errors import InputError
-from designer.learning import (
-    LEARNERS,
-    LearnerSettings,
-    Ppo,
-    Reinforce,
-    Reinvent,
-    RiskSeeking,
-)
+from designer.extras import extras
+from designer.learning import LEARNERS, LearnerSettings, Ppo, Reinforce, Reinvent, RiskSeeking
 from designer.protocols import Policy, Trajectory
 from designer.rollout import evaluate, with_prior
+from designer.suiting import biases, needs_prior
 
 __all__ = ["LEARNERS", "Learner", "LearnerSettings", "Ppo", "Reinforce", "Reinvent", "RiskSeeking"]
 
@@ -36,7 +33,8 @@ class Learner:
     """Improves `policy` by what its designs earned.
 
     `prior` is a frozen policy to stay near to; it is not part of `state_dict`. `baseline` stands
-    in for the one that the settings name. Raises InputError where a setting needs a prior.
+    in for the one that the settings name. Raises InputError where a setting needs a prior, or
+    sizes that the policy does not tell.
     """
 
     def __init__(
@@ -48,17 +46,36 @@ class Learner:
     ) -> None:
         if not isinstance(policy, nn.Module):
             raise InputError(f"policy {type(policy).__name__} is not a torch.nn.Module")
-        self.settings = settings if settings is not None else Reinforce()
+        self.settings = s = settings if settings is not None else Reinforce()
         self.policy: Any = policy
         self.prior = prior
-        self.baseline = baseline if baseline is not None else _baseline(self.settings)
-        self.baseline.to(next(policy.parameters()).device)
-        kind = torch.optim.Adam if self.settings.optimiser == "adam" else torch.optim.SGD
-        self.optimiser: torch.optim.Optimizer = kind(policy.parameters(), lr=self.settings.lr)
-        self.generator = torch.Generator().manual_seed(self.settings.seed)
-        self.steps = 0  # optimiser steps taken
-        self.skipped = 0  # steps not taken because the gradient was not finite
+        like = next(policy.parameters())
+        self.baseline = baseline if baseline is not None else baselines.named(s)
+        self.baseline.to(like.device)
+        self.extras = extras(s, policy).to(like)
+        self.descent = Descent(policy, dict(self.extras.items()), s)
+        self.generator = torch.Generator().manual_seed(s.seed)
         self._check_prior()
+
+    @property
+    def optimiser(self) -> torch.optim.Optimizer:
+        """Torch's optimiser; its groups are the parts that are learned, the policy first."""
+        return self.descent.optimiser
+
+    @property
+    def steps(self) -> int:
+        """Optimiser steps taken."""
+        return self.descent.steps
+
+    @property
+    def skipped(self) -> int:
+        """Steps not taken because a gradient was not finite."""
+        return self.descent.skipped
+
+    @property
+    def biased(self) -> list[str]:
+        """What is biased by design here, a line each."""
+        return biases(self.settings)
 
     def update(self, trajectory: Trajectory, reward: Tensor, weight: Tensor) -> dict[str, Tensor]:
         """Learn from sampled rows; return figures, each a number on the policy's device.
@@ -66,56 +83,63 @@ class Learner:
         `reward` is [B], or [B, T] where steps pay; `weight` [B] is 0 where unmeasured. Figures
         are means over the optimiser steps made, `skipped` is their number without effect.
         """
-        trajectory = self._with_prior(trajectory)
+        trajectory = self._with_agents(self._with_prior(trajectory))
         earned = self._earned(trajectory, *self._aligned(reward, weight))
         with torch.no_grad():
             advantage, target = self._advantage(earned)
-        batch = _Batch(trajectory, advantage * trajectory.active, target, earned)
-        metrics = [self._learn(part) for part in self._parts(batch)]
+        credited = self._credited(advantage, trajectory.active)
+        batch = Batch(trajectory, credited, target, earned)
+        metrics = [self._learn(part) for part in parts(batch, self.settings, self.generator)]
         self.baseline.observe(earned)
-        return _averaged(metrics)
+        return averaged(metrics) | self._shares(batch)
 
     def imitate(self, trajectory: Trajectory, reward: Tensor, weight: Tensor) -> dict[str, Tensor]:
         """Make given rows likelier, in one step; return loss, grad_norm and skipped.
 
-        `reward` [B] is used by the augmented likelihood only; ranks belong into `weight` [B].
+        `reward` [B] is used by the augmented likelihood and by trajectory balance only; ranks
+        belong into `weight` [B].
         """
         trajectory = self._with_prior(trajectory)
         reward, weight = self._aligned(reward, weight)
         now = evaluate(self.policy, trajectory)
-        if self.settings.imitation == "augmented":
-            loss = self._augmented(now, reward, weight)
-        else:
+        if self.settings.imitation == "likelihood":
             loss = estimators.weighted_likelihood(now.log_prob, weight)
-        norm, skipped = self._step(self.settings.imitation_weight * loss, weight)
+        else:
+            loss = self._aimed(self.settings.imitation, now, reward, weight)
+        self.optimiser.zero_grad(set_to_none=True)
+        (self.settings.imitation_weight * loss).backward()  # type: ignore[no-untyped-call]
+        norm, skipped = self.descent.take(weight)
         return {"loss": loss.detach(), "grad_norm": norm, "skipped": skipped}
+
+    @torch.no_grad()
+    def part_credit(self, trajectory: Trajectory, reward: Tensor) -> Tensor:
+        """Return [B, agents] what each agent's choices added to the reward [B].
+
+        It is Q of what was chosen less the counterfactual, summed over the agent's steps. Raises
+        InputError where the baseline is another one.
+        """
+        if not self.baseline.needs_actions:
+            raise InputError("credit by part needs baseline = 'counterfactual' (kind = 'coma')")
+        trajectory = self._with_agents(trajectory)
+        ones = torch.ones_like(reward)
+        earned = self._earned(trajectory, *self._aligned(reward, ones))
+        return self._by_part(trajectory, earned)
 
     def state_dict(self) -> dict[str, Tensor]:
         """Return all that changes by learning, as one flat dict of tensors (copies)."""
         state = {f"policy.{k}": v for k, v in self.policy.state_dict().items()}
         state |= {f"baseline.{k}": v for k, v in self.baseline.state_dict().items()}
-        for name, parameter in self.policy.named_parameters():
-            for key, value in self.optimiser.state.get(parameter, {}).items():
-                if isinstance(value, Tensor):
-                    state[f"optimiser.{name}.{key}"] = value
-        state["generator"] = self.generator.get_state()
-        state["counters"] = torch.tensor([self.steps, self.skipped])
+        state |= {f"extras.{k}": v for k, v in self.extras.state_dict().items()}
+        state |= self.descent.state_dict() | {"generator": self.generator.get_state()}
         return {name: value.detach().clone().contiguous() for name, value in state.items()}
 
     def load_state_dict(self, state: Mapping[str, Tensor]) -> None:
         """Go back to exactly what `state_dict` returned; KeyError where a part is missing."""
-        self.policy.load_state_dict(_under(state, "policy."))
-        self.baseline.load_state_dict(_under(state, "baseline."))
-        self.optimiser.state.clear()
-        for name, parameter in self.policy.named_parameters():
-            kept = _under(state, f"optimiser.{name}.")
-            if kept:
-                self.optimiser.state[parameter] = {
-                    key: value.clone() if value.dim() == 0 else value.clone().to(parameter.device)
-                    for key, value in kept.items()
-                }
+        self.policy.load_state_dict(under(state, "policy."))
+        self.baseline.load_state_dict(under(state, "baseline."))
+        self.extras.load_state_dict(under(state, "extras."))
+        self.descent.load_state_dict(state)
         self.generator.set_state(state["generator"].cpu())
-        self.steps, self.skipped = (int(count) for count in state["counters"])
 
     def _earned(self, trajectory: Trajectory, reward: Tensor, weight: Tensor) -> Earned:
         """Return rewards and returns, with the prior's penalty and the shaping taken in."""
@@ -135,30 +159,58 @@ class Learner:
         if not by_step:  # one number a row: what it earned in all
             returns, counted = returns[:, :1], weight.unsqueeze(1)
         value = trajectory.value.detach().to(rewards.dtype)
-        return Earned(rewards, returns, value, weight, counted, trajectory.group)
+        earned = Earned(rewards, returns, value, weight, counted, trajectory.group)
+        return self._judged(earned, trajectory) if self.baseline.needs_actions else earned
+
+    @torch.no_grad()
+    def _judged(self, earned: Earned, trajectory: Trajectory) -> Earned:
+        """Return what was earned with what the critic of actions says of it."""
+        values = self._action_values(trajectory)
+        choices = self.policy.unroll(trajectory.observations)
+        log_probs = masking.log_probabilities(choices.logits, trajectory.masks)
+        expected = counterfactual.counterfactual_value(values, log_probs, trajectory.masks)
+        taken = masking.chosen(values, trajectory.actions)
+        active = trajectory.active
+        return replace(earned, taken=taken * active, expected=expected * active)
+
+    def _action_values(self, trajectory: Trajectory) -> Tensor:
+        assert trajectory.agent is not None
+        values: Tensor = self.extras["critic"](trajectory.observations, trajectory.agent)
+        return values
 
     def _advantage(self, earned: Earned) -> tuple[Tensor, Tensor]:
         """Return advantages and the critic's target, [B, 1] or [B, T] each."""
         advantage: Tensor = self.baseline(earned)
         target = advantage + earned.value if self.baseline.needs_value else earned.returns
+        if self.baseline.needs_actions:
+            assert earned.expected is not None
+            s = self.settings
+            target = credit.gae(earned.rewards, earned.expected, s.gamma, s.gae_lambda)
+            target = target + earned.expected
         if self.settings.normalise:
             whole = advantage.shape == earned.counted.shape
             counted = earned.counted if whole else earned.weight.unsqueeze(1)
             advantage = credit.normalise(advantage, counted.expand_as(advantage))
         return advantage, target
 
-    def _learn(self, batch: _Batch) -> dict[str, Tensor]:
+    def _credited(self, advantage: Tensor, active: Tensor) -> Tensor:
+        """Return [B, T] advantages, 0 where inactive; over the row's length if `per_step`."""
+        credited = advantage * active
+        if self.settings.per_step:
+            credited = credited / active.sum(1, keepdim=True).clamp_min(1)
+        return credited
+
+    def _learn(self, batch: Batch) -> dict[str, Tensor]:
         """Make one optimiser step on a part of a batch; return its figures."""
         s, trajectory, weight = self.settings, batch.trajectory, batch.earned.weight
         now = evaluate(self.policy, trajectory)
         entropy = estimators.entropy_bonus(now.entropy, weight, s.entropy_decay)
         loss = self._policy_loss(now, batch) - s.entropy * entropy
         counted = (trajectory.active, weight)
-        target = batch.target.expand_as(now.value)
-        value_loss = estimators.value_loss(now.value, target, *counted)
-        if self.baseline.needs_value:
-            loss = loss + s.value_weight * value_loss
-        norm, skipped = self._step(loss, weight)
+        value = self._value(now)
+        target = batch.target.expand_as(value)
+        value_loss = estimators.value_loss(value, target, *counted)
+        norm, skipped = self._step(loss, s.value_weight * value_loss, now, weight)
         new, old = now.log_prob.detach(), trajectory.log_prob
         figures = {
             "loss": loss.detach(),
@@ -167,7 +219,9 @@ class Learner:
             "approx_kl": estimators.approx_kl(new, old, *counted),
             "clip_fraction": estimators.clip_fraction(new, old, *counted, s.clip),
             "explained_variance": estimators.explained_variance(
-                batch.earned.value, target, *counted
+                value.detach() if batch.earned.taken is not None else batch.earned.value,
+                target,
+                *counted,
             ),
             "grad_norm": norm,
             "skipped": skipped,
@@ -176,48 +230,66 @@ class Learner:
             figures["kl_prior"] = estimators.kl_k1(new, trajectory.prior_log_prob, weight)
         return figures
 
-    def _policy_loss(self, now: Trajectory, batch: _Batch) -> Tensor:
+    def _policy_loss(self, now: Trajectory, batch: Batch) -> Tensor:
         s, weight = self.settings, batch.earned.weight
-        if s.loss == "augmented":
-            return self._augmented(now, batch.earned.score, weight)
+        if s.loss != "policy_gradient":
+            return self._aimed(s.loss, now, batch.earned.score, weight)
         if s.epochs * s.minibatches == 1:
             return estimators.reinforce(now.log_prob, batch.advantage, weight)
         behaviour = batch.trajectory.log_prob
         return estimators.ppo_clip(now.log_prob, behaviour, batch.advantage, weight, s.clip)
 
-    def _augmented(self, now: Trajectory, score: Tensor, weight: Tensor) -> Tensor:
-        assert now.prior_log_prob is not None
-        prior = now.prior_log_prob.to(now.log_prob.dtype)
-        return estimators.augmented_likelihood(
-            now.log_prob, prior, score, weight, self.settings.sigma
-        )
+    def _aimed(self, loss: str, now: Trajectory, score: Tensor, weight: Tensor) -> Tensor:
+        """Return how far the rows' likelihood is from the one that their score aims at."""
+        prior, sigma = now.prior_log_prob, self.settings.sigma
+        prior = None if prior is None else prior.to(now.log_prob.dtype)
+        if loss == "trajectory_balance":
+            log_z = self.extras["partition"]()
+            return estimators.trajectory_balance(now.log_prob, log_z, score, weight, sigma, prior)
+        assert prior is not None
+        return estimators.augmented_likelihood(now.log_prob, prior, score, weight, sigma)
 
-    def _step(self, loss: Tensor, weight: Tensor) -> tuple[Tensor, Tensor]:
-        """Step down the loss; return the gradient's norm, and 1 where it was not finite.
+    def _value(self, now: Trajectory) -> Tensor:
+        """Return [B, T] what the critic says: of the state, or of the action that was taken."""
+        if not self.baseline.needs_actions:
+            return now.value
+        return masking.chosen(self._action_values(now), now.actions) * now.active
 
-        Without any weight, and with a gradient that is not finite, nothing moves at all.
-        """
+    def _step(
+        self, loss: Tensor, value_loss: Tensor, now: Trajectory, weight: Tensor
+    ) -> tuple[Tensor, Tensor]:
+        """Put the gradients of a part in place and step; return the gradient's norm, and 1 where
+        it was not finite."""
+        s, actor = self.settings, self.descent.actor
+        critic = self.baseline.needs_value or self.baseline.needs_actions
         self.optimiser.zero_grad(set_to_none=True)
-        loss.backward()  # type: ignore[no-untyped-call]
-        norm = nn.utils.clip_grad_norm_(self.policy.parameters(), self.settings.max_grad_norm)
-        finite, some = torch.isfinite(norm), weight.sum() > 0
-        if bool(finite & some):
-            self.optimiser.step()
-            self.steps += 1
-        else:
-            self.skipped += int(~finite)
-        return torch.where(finite, norm, 0.0).detach(), (~finite).to(norm.dtype)
+        if critic and not (s.natural or learns_apart(s)):
+            loss, critic = loss + value_loss, False
+        loss.backward(retain_graph=critic or s.natural)  # type: ignore[no-untyped-call]
+        if s.natural:
+            natural.turn(now.log_prob.sum(1), weight, actor, s.damping)
+        if critic:
+            heads = self.descent.groups[1].parameters if learns_apart(s) else actor
+            parts = torch.autograd.grad(value_loss, list(heads), allow_unused=True)
+            for parameter, part in zip(heads, parts, strict=True):
+                held = parameter.grad
+                parameter.grad = part if held is None or part is None else held + part
+        return self.descent.take(weight)
 
-    def _parts(self, batch: _Batch) -> Iterator[_Batch]:
-        """Yield the whole batch or shuffled minibatches, `epochs` times."""
-        count = len(batch.earned.weight)
-        for _ in range(self.settings.epochs):
-            if self.settings.minibatches == 1:
-                yield batch
-                continue
-            order = torch.randperm(count, generator=self.generator).to(batch.earned.weight.device)
-            for rows in order.chunk(self.settings.minibatches):
-                yield batch.rows(rows)
+    def _by_part(self, trajectory: Trajectory, earned: Earned) -> Tensor:
+        assert earned.taken is not None and earned.expected is not None
+        assert trajectory.agent is not None
+        gained = earned.taken - earned.expected
+        return counterfactual.part_credit(gained, trajectory.agent, self.settings.agents)
+
+    def _shares(self, batch: Batch) -> dict[str, Tensor]:
+        """Return how much each agent's choices matter: the mean size of its credit."""
+        if not self.baseline.needs_actions:
+            return {}
+        weight = batch.earned.weight.unsqueeze(1)
+        sizes = self._by_part(batch.trajectory, batch.earned).abs()
+        means = [credit.mean(column.unsqueeze(1), weight) for column in sizes.unbind(1)]
+        return {f"credit_{i + 1}": value for i, value in enumerate(means)}
 
     def _aligned(self, reward: Tensor, weight: Tensor) -> tuple[Tensor, Tensor]:
         """Return both on the policy's device and in its dtype; rewards without weight become 0."""
@@ -230,67 +302,17 @@ class Learner:
         """Return the trajectory with the prior's log-probabilities, where there is a prior."""
         return trajectory if self.prior is None else with_prior(trajectory, self.prior)
 
-    def _check_prior(self) -> None:
+    def _with_agents(self, trajectory: Trajectory) -> Trajectory:
+        """Return the trajectory with who made each choice, where agents are told apart."""
+        if not self.baseline.needs_actions:
+            return trajectory
         s = self.settings
-        needs = {
-            'loss = "augmented"': s.loss == "augmented",
-            'imitation = "augmented"': s.imitation == "augmented",
-            "kl_weight above 0": s.kl_weight > 0,
-        }
-        for setting, needed in needs.items():
-            if needed and self.prior is None:
-                raise InputError(f"learner: {setting} needs a prior; name one, or change it")
-
-
-@dataclass(frozen=True)
-class _Batch:
-    """What one optimiser step learns from."""
-
-    trajectory: Trajectory
-    advantage: Tensor  # [B, T], 0 where inactive
-    target: Tensor  # [B, 1] or [B, T]
-    earned: Earned
-
-    def rows(self, index: Tensor) -> _Batch:
-        """Return some of the rows."""
-        return _Batch(
-            _rows(self.trajectory, index),
-            self.advantage[index],
-            self.target[index],
-            _rows(self.earned, index),
+        return trajectory.replace(
+            agent=counterfactual.agents_of(trajectory, s.agents, s.agent_steps)
         )
 
-
-def _rows(record: Any, index: Tensor) -> Any:
-    """Return a record of [B, ...] tensors with some of its rows; absent fields stay absent."""
-    parts = {field.name: getattr(record, field.name) for field in fields(record)}
-    return type(record)(**{k: None if v is None else v[index] for k, v in parts.items()})
-
-
-def _baseline(s: LearnerSettings) -> Baseline:
-    match s.baseline:
-        case "none":
-            return baselines.NoBaseline()
-        case "running_mean":
-            return baselines.RunningMean(s.running_decay)
-        case "batch_mean":
-            return baselines.BatchMean()
-        case "leave_one_out":
-            return baselines.LeaveOneOut()
-        case "critic":
-            return baselines.Critic(s.gamma, s.gae_lambda)
-        case "quantile":
-            return baselines.Quantile(s.epsilon)
-        case "entropic":
-            return baselines.Entropic(s.eta)
-    raise InputError(f"learner: baseline {s.baseline!r} is unknown: {list(baselines.BASELINES)}")
-
-
-def _averaged(metrics: list[dict[str, Tensor]]) -> dict[str, Tensor]:
-    """Return the means over optimiser steps, and the sum of `skipped`."""
-    columns = {name: torch.stack([step[name] for step in metrics]) for name in metrics[0]}
-    return {k: v.sum() if k == "skipped" else v.mean() for k, v in columns.items()}
-
-
-def _under(state: Mapping[str, Tensor], prefix: str) -> dict[str, Tensor]:
-    return {k.removeprefix(prefix): v for k, v in state.items() if k.startswith(prefix)}
+    def _check_prior(self) -> None:
+        s = self.settings
+        for setting in needs_prior(s):
+            if self.prior is None:
+                raise InputError(f"learner: {setting} needs a prior; name one, or change it")

@@ -8,14 +8,27 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
-from designer.errors import InputError
-
 LEARNERS = {
     "reinforce": "designer.learning:Reinforce",
     "ppo": "designer.learning:Ppo",
+    "actor_critic": "designer.learning:ActorCritic",
+    "natural": "designer.learning:Natural",
+    "grpo": "designer.learning:Grpo",
+    "dr_grpo": "designer.learning:DrGrpo",
     "risk_seeking": "designer.learning:RiskSeeking",
+    "max_at_k": "designer.learning:MaxAtK",
+    "entropic": "designer.learning:Entropic",
+    "robust": "designer.learning:Robust",
+    "coma": "designer.learning:Coma",
     "reinvent": "designer.learning:Reinvent",
+    "trajectory_balance": "designer.learning:TrajectoryBalance",
 }
+
+BaselineName = Literal[
+    "none", "running_mean", "batch_mean", "leave_one_out", "critic", "quantile", "entropic",
+    "max_at_k", "kl_ball", "mean_variance", "group_scaled", "counterfactual",
+]  # fmt: skip
+LossName = Literal["policy_gradient", "augmented", "trajectory_balance"]
 
 
 @dataclass(frozen=True)
@@ -27,45 +40,46 @@ class LearnerSettings:
 
     lr: float = 1e-3  # step size of the optimiser
     optimiser: Literal["adam", "sgd"] = "adam"  # sgd moves by exactly lr times the gradient
-    loss: Literal["policy_gradient", "augmented"] = "policy_gradient"  # augmented: REINVENT's
+    lr_power: float = 0.0  # step t moves by lr / (1 + t)^power
+    critic_lr: float | None = None  # the value head's own step size: two time scales
+    critic_lr_power: float = 0.0  # its schedule; at most lr_power, so that the critic stays ahead
+    loss: LossName = "policy_gradient"  # augmented: REINVENT's; trajectory_balance: GFlowNets'
     epochs: int = 1  # passes over a batch; 1 is REINFORCE, more is PPO
     minibatches: int = 1  # parts of a batch, an optimiser step each
     clip: float = 0.2  # PPO's bound on the ratio, 1 +- clip; unused by REINFORCE
-    baseline: Literal[
-        "none", "running_mean", "batch_mean", "leave_one_out", "critic", "quantile", "entropic"
-    ] = "leave_one_out"
+    baseline: BaselineName = "leave_one_out"
     running_decay: float = 0.9  # how much the running mean keeps of itself
     epsilon: float = 0.05  # share of the batch that the quantile baseline learns from
     eta: float = 1.0  # risk of the entropic baseline: above 0 seeks it, below avoids it
+    eta_end: float | None = None  # what eta becomes, straight, in `eta_steps` batches; biased
+    eta_steps: int = 1000
+    best_of: int = 8  # k of max_at_k: the best of so many designs counts; unbiased
+    radius: float = 0.1  # nats that the worst case of kl_ball may lie away; biased
+    risk: float = 1.0  # what mean_variance takes off the mean for each unit of variance; biased
+    agents: int = 0  # who place parts of one design, for the counterfactual baseline
+    agent_steps: int = 0  # steps of each part; 0 = the longest design's in equal parts
     gamma: float = 1.0  # discount of later rewards; below 1 is biased
     gae_lambda: float = 1.0  # the critic's horizon; below 1 is biased, of less variance
     normalise: bool = False  # advantages to mean 0, deviation 1; biased
+    per_step: bool = False  # each row's advantage over its length (GRPO's mean); biased
+    natural: bool = False  # step along F^-1 gradient, for small policies; biased (a ratio)
+    damping: float = 1e-3  # added to F
     shaping: float = 0.0  # weight of the environment's potential as step rewards; unbiased
     entropy: float = 0.01  # weight of the entropy bonus
     entropy_decay: float = 1.0  # the bonus of step t counts decay^t (hierarchical entropy)
     value_weight: float = 0.5  # weight of the critic's squared error; unused without a critic
     kl_weight: float = 0.0  # reward lost a nat of divergence from the prior; needs a prior
-    sigma: float = 60.0  # what a reward of 1 adds to the prior's log-likelihood, if augmented
-    imitation: Literal["likelihood", "augmented"] = "likelihood"  # how given designs are learned
+    sigma: float = 60.0  # what a reward of 1 adds to the aimed log-likelihood; not policy_gradient
+    log_z_lr: float = 0.1  # step size of the learned log Z of trajectory balance
+    imitation: Literal["likelihood", "augmented", "trajectory_balance"] = "likelihood"
     imitation_weight: float = 1.0  # weight of the imitation loss
     max_grad_norm: float = 1.0  # longer gradients are shortened to this; inf never shortens
     seed: int = 0  # of the shuffling into minibatches
 
     def __post_init__(self) -> None:
-        for name in ("lr", "epochs", "minibatches", "clip", "max_grad_norm"):
-            if not getattr(self, name) > 0:
-                raise InputError(f"learner: {name} is {getattr(self, name)}, expected above 0")
-        for name in ("entropy", "value_weight", "kl_weight", "imitation_weight", "shaping"):
-            if not 0 <= getattr(self, name) < float("inf"):
-                raise InputError(f"learner: {name} is {getattr(self, name)}, expected 0 or more")
-        for name in ("gamma", "gae_lambda", "entropy_decay", "running_decay"):
-            if not 0 <= getattr(self, name) <= 1:
-                raise InputError(f"learner: {name} is {getattr(self, name)}, expected 0 to 1")
-        if self.normalise and self.baseline == "quantile":
-            raise InputError(
-                "learner: normalise would teach away from every row below the quantile; "
-                "set normalise = false, or another baseline"
-            )
+        from designer.suiting import check
+
+        check(self)
 
 
 @dataclass(frozen=True)
@@ -83,12 +97,88 @@ class Ppo(LearnerSettings):
 
 
 @dataclass(frozen=True)
+class ActorCritic(LearnerSettings):
+    """One-step actor-critic (TD error), the critic faster than the actor. **Biased** by what the
+    critic is wrong; shaping = 1 adds the task's potential, where it has one.
+    """
+
+    baseline: BaselineName = "critic"
+    gae_lambda: float = 0.0
+    critic_lr: float | None = 1e-2
+    value_weight: float = 1.0
+
+
+@dataclass(frozen=True)
+class Natural(LearnerSettings):
+    """The natural gradient, by an exact solve; for small policies (hidden = 16, say)."""
+
+    natural: bool = True
+    optimiser: Literal["adam", "sgd"] = "sgd"
+    lr: float = 0.1
+
+
+@dataclass(frozen=True)
+class Grpo(LearnerSettings):
+    """Group-relative: reward less the group's mean, over its deviation, over the row's length.
+
+    **Biased** three times: by (K - 1) / K, by the deviation, and by the length; `dr_grpo` has
+    neither of the last two.
+    """
+
+    baseline: BaselineName = "group_scaled"
+    per_step: bool = True
+    epochs: int = 4
+    minibatches: int = 4
+
+
+@dataclass(frozen=True)
+class DrGrpo(LearnerSettings):
+    """GRPO done right (Liu et al. 2025): no deviation, no length. (K - 1) / K of the gradient,
+    exactly, in its first step; with baseline = "leave_one_out" all of it.
+    """
+
+    baseline: BaselineName = "batch_mean"
+    epochs: int = 4
+    minibatches: int = 4
+
+
+@dataclass(frozen=True)
+class MaxAtK(LearnerSettings):
+    """Raise the expected best of `best_of` designs (PKPO). Unbiased."""
+
+    baseline: BaselineName = "max_at_k"
+
+
+@dataclass(frozen=True)
+class Entropic(LearnerSettings):
+    """Exponential utility: eta above 0 for the few best, below 0 for the dependable."""
+
+    baseline: BaselineName = "entropic"
+    eta: float = 4.0
+    eta_end: float | None = 1.0
+
+
+@dataclass(frozen=True)
+class Robust(LearnerSettings):
+    """The worst mean within `radius` nats of the designs' own distribution."""
+
+    baseline: BaselineName = "kl_ball"
+
+
+@dataclass(frozen=True)
+class Coma(LearnerSettings):
+    """Several agents place parts of one design, each held against its counterfactual."""
+
+    baseline: BaselineName = "counterfactual"
+    agents: int = 4
+    critic_lr: float | None = 1e-2
+
+
+@dataclass(frozen=True)
 class RiskSeeking(LearnerSettings):
     """Learn from the best of each batch: the best design counts, not the average one."""
 
-    baseline: Literal[
-        "none", "running_mean", "batch_mean", "leave_one_out", "critic", "quantile", "entropic"
-    ] = "quantile"
+    baseline: BaselineName = "quantile"
     entropy: float = 0.005
     entropy_decay: float = 0.7
 
@@ -97,7 +187,17 @@ class RiskSeeking(LearnerSettings):
 class Reinvent(LearnerSettings):
     """Tilt a prior towards high scores (REINVENT's augmented likelihood); needs a prior."""
 
-    loss: Literal["policy_gradient", "augmented"] = "augmented"
-    imitation: Literal["likelihood", "augmented"] = "augmented"
+    loss: LossName = "augmented"
+    imitation: Literal["likelihood", "augmented", "trajectory_balance"] = "augmented"
     entropy: float = 0.0
     lr: float = 1e-4
+
+
+@dataclass(frozen=True)
+class TrajectoryBalance(LearnerSettings):
+    """Draw designs in proportion to e^(sigma reward), with a learned log Z (GFlowNets)."""
+
+    loss: LossName = "trajectory_balance"
+    imitation: Literal["likelihood", "augmented", "trajectory_balance"] = "trajectory_balance"
+    sigma: float = 30.0
+    entropy: float = 0.0

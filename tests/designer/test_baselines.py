@@ -40,7 +40,8 @@ def earned(scores: list[float], weight: list[float] | None = None, **changes: Te
 
 
 def test_every_registered_baseline_makes_an_advantage_of_the_right_shape() -> None:
-    batch = earned([1, 2, 3, 4], [1, 1, 0, 1])
+    judged = torch.full((4, 2), 0.5).double()
+    batch = earned([1, 2, 3, 4], [1, 1, 0, 1], taken=judged, expected=judged)
     for place in BASELINES.values():
         module, _, name = place.partition(":")
         advantage = getattr(import_module(module), name)()(batch)

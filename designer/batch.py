@@ -1,0 +1,57 @@
+"""What one optimiser step learns from, and how a batch is cut into such parts."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, fields
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from designer.baselines import Earned
+from designer.learning import LearnerSettings
+from designer.protocols import Trajectory
+
+
+@dataclass(frozen=True)
+class Batch:
+    """What one optimiser step learns from."""
+
+    trajectory: Trajectory
+    advantage: Tensor  # [B, T], 0 where inactive
+    target: Tensor  # [B, 1] or [B, T]
+    earned: Earned
+
+    def rows(self, index: Tensor) -> Batch:
+        """Return some of the rows."""
+        return Batch(
+            _rows(self.trajectory, index),
+            self.advantage[index],
+            self.target[index],
+            _rows(self.earned, index),
+        )
+
+
+def _rows(record: Any, index: Tensor) -> Any:
+    """Return a record of [B, ...] tensors with some of its rows; absent fields stay absent."""
+    parts = {field.name: getattr(record, field.name) for field in fields(record)}
+    return type(record)(**{k: None if v is None else v[index] for k, v in parts.items()})
+
+
+def parts(batch: Batch, s: LearnerSettings, generator: torch.Generator) -> Iterator[Batch]:
+    """Yield the whole batch or shuffled minibatches, `epochs` times."""
+    count = len(batch.earned.weight)
+    for _ in range(s.epochs):
+        if s.minibatches == 1:
+            yield batch
+            continue
+        order = torch.randperm(count, generator=generator).to(batch.earned.weight.device)
+        for rows in order.chunk(s.minibatches):
+            yield batch.rows(rows)
+
+
+def averaged(metrics: list[dict[str, Tensor]]) -> dict[str, Tensor]:
+    """Return the means over optimiser steps, and the sum of `skipped`."""
+    columns = {name: torch.stack([step[name] for step in metrics]) for name in metrics[0]}
+    return {k: v.sum() if k == "skipped" else v.mean() for k, v in columns.items()}
