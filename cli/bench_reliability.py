@@ -26,7 +26,7 @@ def bench_reliability(*, long: bool = False, as_json: bool = False, seed: int = 
     failing, and more of everything else.
     """
     torch.set_num_threads(1)
-    rows = []
+    rows: list[Row] = []
     for number, drill in enumerate(_drills(long, random.Random(seed))):
         with tempfile.TemporaryDirectory(prefix=f"designer-drill-{number}-") as folder:
             started = time.monotonic()

@@ -20,8 +20,8 @@ from designer import signature
 from designer.errors import ConfigError, InputError, nearest
 from designer.toml import Keys, positions
 
-
 MAX_BYTES = 1_000_000  # of a campaign file
+_DOTTED = re.compile(r"(?:[\w-]+ ?\. ?){40}")  # slow to read, and no setting is that deep
 
 
 class Document:
@@ -206,13 +206,23 @@ def parse(text: str, name: str = "campaign", base: Path | None = None) -> Docume
     """Return the document in a TOML text; see `load`."""
     text = text.replace("\r\n", "\n")
     try:
-        data = tomllib.loads(text)
+        data: Any = None if _DOTTED.search(text) else tomllib.loads(text)
     except tomllib.TOMLDecodeError as problem:
         raise ConfigError(_syntax(name, text, str(problem))) from None
     except RecursionError:
-        raise ConfigError(f"{name}: is nested too deeply to be a campaign file") from None
+        data = None
+    if data is None or _deep(data):
+        raise ConfigError(f"{name}: is nested too deeply to be a campaign file")
     places = {path: f"{name}:{line}:{column}" for path, (line, column) in positions(text).items()}
     return Document(data, name, places, base)
+
+
+def _deep(tree: Any, most: int = 20) -> bool:
+    """Return whether tables and lists are nested deeper than any setting needs."""
+    if most == 0:
+        return True
+    parts = tree.values() if isinstance(tree, dict) else tree if isinstance(tree, list) else ()
+    return any(_deep(part, most - 1) for part in parts)
 
 
 def assignment(text: str) -> tuple[Keys, Any]:
