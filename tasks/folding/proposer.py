@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -47,6 +47,10 @@ class PullMoves:
                 found[fold.key] = fold
                 children.append(fold)
         return children
+
+    def paid_from(self, purse: Purse | None) -> PullMoves:
+        """Return the same, paying from this purse."""
+        return replace(self, purse=purse)
 
     def _walk(self, walkers: Walkers, rng: np.random.Generator) -> None:
         for _ in range(self.steps):

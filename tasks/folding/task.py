@@ -5,13 +5,15 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import partial
+from typing import Literal
 
-from designer.protocols import Task
+from designer.protocols import Proposer, Task
 from tasks.folding.bounds import bound
 from tasks.folding.design import Fold, parse_fold
 from tasks.folding.drawing import draw
 from tasks.folding.energy import matrix_named
 from tasks.folding.environment import Chain
+from tasks.folding.exchange import ReplicaExchange, ready
 from tasks.folding.lattices import lattice_named
 from tasks.folding.proposer import PullMoves
 from tasks.folding.sequence import parse_sequence
@@ -27,7 +29,10 @@ def task(
     symmetric: bool = True,
     lookahead: bool = True,
     window: int = 8,
-    search_steps: int = 200,
+    search: Literal["replica_exchange", "pull_moves"] = "replica_exchange",
+    search_steps: int = 0,
+    search_threads: int = 0,
+    target_energy: float | None = None,
 ) -> Task:
     """Return the task of folding a sequence.
 
@@ -35,24 +40,34 @@ def task(
     alphabet; `lattice` square, triangular, cubic or fcc; `matrix` the contact energy that guides
     growth and search: hp, mj, mj-reduced, or a file. `symmetric` lets each fold be grown in one
     of its symmetric forms only, `lookahead` keeps the walker out of points without an exit,
-    `window` is how many residues it sees ahead, `search_steps` how long the proposer's walks by
-    pull moves are. Raises InputError for a bad sequence, lattice or matrix.
+    `window` is how many residues it sees ahead. `search` is what the proposer does, and
+    `search_steps` how long: proposals a ladder in each call (0: 4,000,000) or steps of a walk
+    (0: 200); `search_threads` 0 is one a core. The run ends at a fold of `target_energy`. Raises
+    InputError for a bad sequence, lattice or matrix.
     """
     place, energies = lattice_named(lattice), matrix_named(matrix)
     chain = parse_sequence(sequence, energies.alphabet)
     least = bound(chain, lattice, energies)
+    goal = least if target_energy is None else max(least, target_energy)
     return Task(
         name="folding",
         environment=Chain(chain, lattice, matrix, symmetric, lookahead, window),
         parse=partial(parse_fold, sequence=chain, lattice=lattice),
         show=partial(show, matrix=matrix),
         draw=partial(draw, matrix=matrix),
-        proposer=PullMoves(matrix, search_steps),
+        proposer=_proposer(search, matrix, search_steps, search_threads, goal),
         bucket=contact_class,
         optimal=Proof(least),
         examples=[Fold(chain, lattice, place.letters[0] * (len(chain) - 1))],
         context={"sequence": chain, "lattice": lattice, "matrix": matrix, "bound": least},
     )
+
+
+def _proposer(search: str, matrix: str, steps: int, threads: int, goal: float) -> Proposer[Fold]:
+    if search == "pull_moves":
+        return PullMoves(matrix, steps or 200)
+    ready()
+    return ReplicaExchange(matrix, steps or 4_000_000, target=goal, threads=threads)
 
 
 @dataclass(frozen=True)
