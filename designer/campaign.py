@@ -12,21 +12,24 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
 import torch
 
 from designer.errors import InputError
+from designer.bandit import Bandit
+from designer.constraints import Multipliers
 from designer.learner import Learner
 from designer.memory import Archive, DiversityFilter, Elites, Found
 from designer.meter import Meter
 from designer.objective import Objective
-from designer.protocols import Scored, Task, Trajectory
+from designer.protocols import Scored, Spelling, Task, Trajectory
 from designer.rollout import replay, retrace, rollout
 from designer.settings import Settings
 from designer.store import DesignRow, Store
+from designer.walk import spelling, together
 
 Metrics = dict[str, float]
 
@@ -38,11 +41,17 @@ class Batch:
     trajectory: Trajectory  # B rows
     actions: list[list[int]]  # [B][T] on the host, crossed once
     designs: Sequence[Any]  # [B + P], None where a row is not a design
+    given: Mapping[str, Any] = field(default_factory=dict)  # [B] values, start; if any
 
     @property
     def sampled(self) -> int:
         """B, how many of the designs the policy made."""
         return len(self.actions)
+
+    def spelling(self, row: int) -> Spelling:
+        """Return what builds a sampled row."""
+        given = {name: values[row] for name, values in self.given.items()}
+        return Spelling(self.actions[row], given)
 
 
 @dataclass(frozen=True)
@@ -55,6 +64,7 @@ class Result:
     steps: int
     best: Sequence[Found]
     front: Sequence[Found]
+    constraints: Sequence[Mapping[str, Any]] = ()  # what became of each
 
 
 class Campaign:
@@ -87,6 +97,7 @@ class Campaign:
         self.elites = Elites(settings.elites, focus=settings.focus)
         self.archive = Archive(settings.keep)
         self.filter = _filter(task, settings)
+        self.multipliers = Multipliers(objective.constraints)
         self.steps, self.seconds, self.stale = 0, 0.0, 0
         self.skipped = 0  # steps in a row whose gradient was not finite
         self.pending: Batch | None = None  # designs that people are measuring
@@ -129,19 +140,22 @@ class Campaign:
             device=self.device,
             temperature=self.settings.temperature,
         )
-        actions = trajectory.actions.tolist()  # the one crossing from the device
-        designs = self.task.environment.decode(actions)
-        return Batch(trajectory, actions, [*designs, *self._proposals()])
+        actions, given = trajectory.actions.tolist(), trajectory.given  # crosses from the device
+        designs = self.task.environment.decode(actions, **given)
+        return Batch(trajectory, actions, [*designs, *self._proposals()], given)
 
-    def batch(self, actions: list[list[int]], proposed: Sequence[Any] = ()) -> Batch:
+    def batch(
+        self,
+        actions: list[list[int]],
+        proposed: Sequence[Any] = (),
+        given: Mapping[str, Any] | None = None,
+    ) -> Batch:
         """Return the batch that given actions make, as the policy sees it now."""
+        env, policy, device = self.task.environment, self.learner.policy, self.device
         with torch.no_grad():
-            trajectory = replay(
-                self.task.environment, self.learner.policy, actions, device=self.device
-            )
-        actions = trajectory.actions.tolist()
-        designs = self.task.environment.decode(actions)
-        return Batch(trajectory, actions, [*designs, *proposed])
+            trajectory = replay(env, policy, actions, device=device, **(given or {}))
+        actions, given = trajectory.actions.tolist(), trajectory.given
+        return Batch(trajectory, actions, [*env.decode(actions, **given), *proposed], given)
 
     def judge(self, batch: Batch, *, run: bool = True) -> Scored:
         """Return the batch judged, row by row; `run` False calls no oracle."""
@@ -149,7 +163,9 @@ class Campaign:
 
     def tell(self, batch: Batch, scored: Scored) -> Metrics:
         """Learn from a judged batch, remember its best, and write the step down."""
+        self._pay_proposer(batch, scored)
         self._remember(batch, scored)
+        scored = replace(scored, reward=self.multipliers.priced(scored))
         reward = scored.reward if self.filter is None else self._filtered(scored)
         rows = batch.sampled
         learned = self.learner.update(
@@ -158,6 +174,7 @@ class Campaign:
             self._tensor(scored.weight[:rows]),
         )
         learned |= self._imitate()
+        self.multipliers.learn(scored, rows)
         metrics = self._metrics(batch, scored, learned)
         if self.store is not None:
             self.store.write_step(self.steps, metrics, self._rows(batch, scored))
@@ -175,7 +192,8 @@ class Campaign:
             if chosen is not None:
                 best = [chosen, *(found for found in best if found.key != chosen.key)]
         best = best[: self.settings.keep]
-        return Result(reason, self.meter.spent, self.seconds, self.steps, best, front)
+        told = self.multipliers.report()
+        return Result(reason, self.meter.spent, self.seconds, self.steps, best, front, told)
 
     def state(self) -> dict[str, Any]:
         """Return everything that changes, as tensors and plain data."""
@@ -191,6 +209,8 @@ class Campaign:
             "elites": self.elites.state(),
             "archive": self.archive.state(),
             "filter": self.filter.state() if self.filter is not None else {},
+            "multipliers": self.multipliers.state(),
+            "bandit": self.bandit.state() if self.bandit is not None else {},
             "pending": None if self.pending is None else _plain(self.pending),
         }
 
@@ -206,10 +226,14 @@ class Campaign:
         self.archive.restore(state["archive"])
         if self.filter is not None:
             self.filter.restore(state["filter"])
+        self.multipliers.restore(state.get("multipliers", []))
         if state["pending"] is not None:
             texts = state["pending"]["proposed"]
             proposed = [self.task.parse(text) for text in texts]
-            self.pending = self.batch(state["pending"]["actions"], proposed)
+            pending = state["pending"]
+            self.pending = self.batch(pending["actions"], proposed, pending.get("given"))
+        if self.bandit is not None:
+            self.bandit.restore(state["bandit"])
         if self.store is not None:
             self.store.rewind(self.steps)
 
@@ -232,8 +256,22 @@ class Campaign:
         parents = [elite.design for elite in self.elites.best(self.settings.parents)]
         return self.task.proposer(parents, count, self.rng)
 
+    @property
+    def bandit(self) -> Bandit | None:
+        """The proposer, where it is one of several arms."""
+        return self.task.proposer if isinstance(self.task.proposer, Bandit) else None
+
+    def _pay_proposer(self, batch: Batch, scored: Scored) -> None:
+        """Pay 1 for each new proposal that would have been a parent."""
+        if self.bandit is None:
+            return
+        parents = self.elites.best(self.settings.parents)
+        least = parents[-1].reward if parents else -np.inf
+        better = scored.fresh & np.isfinite(scored.merit) & (scored.reward > least)
+        self.bandit.learn(better[batch.sampled :].astype(float).tolist())
+
     def _remember(self, batch: Batch, scored: Scored) -> None:
-        good = scored.fresh & np.isfinite(scored.merit)
+        good = scored.fresh & np.isfinite(scored.merit) & self.multipliers.keeps(scored)
         elite: list[int] = []
         for row in np.flatnonzero(good).tolist():
             reward, done = float(scored.reward[row]), scored.designs[row]
@@ -244,20 +282,18 @@ class Campaign:
                 self.archive.add(Found(done.text, reward, scores, *place, done.key, merit))
             if reward > self.elites.threshold:
                 elite.append(row)
-        for row, actions in zip(elite, self._actions(batch, elite), strict=True):
-            self.elites.add(batch.designs[row], actions, float(scored.reward[row]))
+        for row, spelled in zip(elite, self._spelled(batch, elite), strict=True):
+            self.elites.add(batch.designs[row], spelled, float(scored.reward[row]))
 
-    def _actions(self, batch: Batch, rows: Sequence[int]) -> list[Sequence[int] | None]:
-        """Return the actions that build each row's design; proposals are encoded all at once."""
-        found: dict[int, Sequence[int] | None] = {
-            row: batch.actions[row] for row in rows if row < batch.sampled
-        }
+    def _spelled(self, batch: Batch, rows: Sequence[int]) -> list[Spelling | None]:
+        """Return what builds each row's design; proposals are encoded all at once."""
+        found: dict[int, Any] = {row: batch.spelling(row) for row in rows if row < batch.sampled}
         proposed = [row for row in rows if row >= batch.sampled]
         encode = getattr(self.task.environment, "encode", None)
         if proposed and encode is not None:
-            spelled = encode([batch.designs[row] for row in proposed], None)
-            found |= dict(zip(proposed, spelled, strict=True))
-        return [found.get(row) for row in rows]
+            encoded = encode([batch.designs[row] for row in proposed], None)
+            found |= dict(zip(proposed, encoded, strict=True))
+        return [None if found.get(row) is None else spelling(found[row]) for row in rows]
 
     def _imitate(self) -> dict[str, Any]:
         """Replay rank-drawn elites, spelled anew where the task knows several spellings."""
@@ -266,12 +302,13 @@ class Campaign:
         drawn = self.elites.draw(self.settings.replay, self.rng)
         if not drawn:
             return {}
-        rows = [list(elite.actions or ()) for elite in drawn]
+        rows = [Spelling(elite.actions or (), elite.given) for elite in drawn]
         encode = getattr(self.task.environment, "encode", None)
         if self.settings.augment and encode is not None:
             spelled = encode([elite.design for elite in drawn], self.rng)
-            rows = [new or old for new, old in zip(spelled, rows, strict=True)]
-        trajectory = retrace(self.task.environment, rows, device=self.device)
+            rows = [spelling(new) if new else old for new, old in zip(spelled, rows, strict=True)]
+        actions, given = together(rows)
+        trajectory = retrace(self.task.environment, actions, device=self.device, **given)
         reward = self._tensor(np.array([elite.reward for elite in drawn]))
         metrics = self.learner.imitate(trajectory, reward, torch.ones_like(reward))
         return {f"imitation_{name}": value for name, value in metrics.items()}
@@ -280,10 +317,11 @@ class Campaign:
         assert self.filter is not None
         return self.filter(scored.designs, scored.reward)
 
-    def _rebuild(self, text: str, actions: Sequence[int] | None) -> Any:
-        if actions is None:
+    def _rebuild(self, text: str, spelled: Spelling | None) -> Any:
+        if spelled is None:
             return self.task.parse(text)
-        return self.task.environment.decode([list(actions)])[0]
+        actions, given = together([spelled])
+        return self.task.environment.decode(actions, **given)[0]
 
     def _tensor(self, values: Any) -> torch.Tensor:
         return torch.as_tensor(values, dtype=torch.float32).to(self.device)
@@ -306,23 +344,33 @@ class Campaign:
         mean_entropy = batch.trajectory.entropy.sum() / active.sum().clamp(min=1)
         best = self.archive.best[0].reward if self.archive.best else float("nan")
         total = max(float(weight.sum()), 1.0)
-        return {
-            "step": self.steps,
-            "evaluations": self.meter.spent,
-            "reward": float((scored.reward[:rows] * weight).sum() / total),
-            "best": best,
-            "valid": len(keys) / rows,
-            "distinct": len(set(keys)) / rows,
-            "fresh": float(scored.fresh[:rows].sum()) / rows,
-            "unmeasured": float((scored.weight == 0).sum()),
-            "entropy": float(mean_entropy),
-            "length": float(active.sum() / rows),
-        } | {name: float(value) for name, value in learned.items()}
+        return (
+            {
+                "step": self.steps,
+                "evaluations": self.meter.spent,
+                "reward": float((scored.reward[:rows] * weight).sum() / total),
+                "best": best,
+                "valid": len(keys) / rows,
+                "distinct": len(set(keys)) / rows,
+                "fresh": float(scored.fresh[:rows].sum()) / rows,
+                "unmeasured": float((scored.weight == 0).sum()),
+                "entropy": float(mean_entropy),
+                "length": float(active.sum() / rows),
+            }
+            | {name: float(value) for name, value in learned.items()}
+            | self._prices()
+        )
+
+    def _prices(self) -> Metrics:
+        return self.multipliers.metrics() | (self.bandit.metrics() if self.bandit else {})
 
     def finished(self) -> str | None:
         """Return which limit is met, None while the search may go on."""
         settings, best = self.settings, self.archive.best
-        if best and self.task.optimal is not None and self.task.optimal(best[0].scores):
+        # where size has its price, what is optimal may not lead; it ends the front
+        leading = [*best[:1], *self.archive.front[-1:]]
+        optimal = self.task.optimal
+        if optimal is not None and any(optimal(found.scores) for found in leading):
             return "optimal"
         if best and settings.target is not None and best[0].reward >= settings.target:
             return "target"
@@ -340,7 +388,7 @@ class Campaign:
 def _plain(batch: Batch) -> dict[str, Any]:
     """Return what a checkpoint needs to make a pending batch again."""
     texts = [design.text for design in batch.designs[batch.sampled :]]
-    return {"actions": batch.actions, "proposed": texts}
+    return {"actions": batch.actions, "proposed": texts, "given": dict(batch.given)}
 
 
 def _filter(task: Task, settings: Settings) -> DiversityFilter | None:
