@@ -68,6 +68,9 @@ def write_files(task: Task, result: Result, run: RunDirectory, top: int) -> None
     shown = [task.parse(found.design) for found in result.best[:top]]
     if shown:
         run.write("best.svg", task.draw(shown))
+    if shown and task.exports is not None:
+        for name, text in task.exports(shown).items():
+            run.write(name, text)
 
 
 def _why(result: Result) -> str:

@@ -372,6 +372,8 @@ class Campaign:
         optimal = self.task.optimal
         if optimal is not None and any(optimal(found.scores) for found in leading):
             return "optimal"
+        if best and self.task.goal is not None and self.task.goal(best[0].scores):
+            return "target"
         if best and settings.target is not None and best[0].reward >= settings.target:
             return "target"
         if self.meter.left == 0:
