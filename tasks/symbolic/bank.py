@@ -8,14 +8,17 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
+from functools import cached_property
 
 import numpy as np
 import torch
+from torch import Tensor
 
 from designer.protocols import Floats
 from tasks.symbolic.environment import Expressions
 from tasks.symbolic.library import Library
 from tasks.symbolic.strips import Ints, Strips, joined, single, whole
+from tasks.symbolic.trees import read
 
 _DIGITS = 10  # blocks that agree in so many digits at every point are one
 
@@ -31,8 +34,18 @@ class Bank:
     def __len__(self) -> int:
         return len(self.rows)
 
+    @cached_property
+    def columns(self) -> Tensor:
+        """The values as [P, M]."""
+        return torch.from_numpy(np.ascontiguousarray(self.values.T))
 
-def stock(env: Expressions, x: Floats, most: int = 20_000, largest: int = 9) -> Bank:
+    @cached_property
+    def squares(self) -> Tensor:
+        """The values squared, as [P, M]."""
+        return self.columns**2
+
+
+def stock(env: Expressions, x: Floats, most: int = 10_000, largest: int = 9) -> Bank:
     """Return the blocks of at most `largest` tokens on points x [P, V], about `most` of them.
 
     Blocks that the environment would never write (nested sines, say), or that are not finite on
@@ -118,7 +131,7 @@ def _fresh(
     old = np.fromiter((p in seen for p in prints.tolist()), dtype=bool, count=len(prints))
     keep = np.flatnonzero(fine & once & ~old)
     if len(keep):
-        legal = env.lawful(torch.from_numpy(rows.tokens[keep][:, :size]))
+        legal = env.lawful(read(torch.from_numpy(rows.tokens[keep][:, :size]), env.library))
         keep = keep[legal.numpy()]
     seen.update(prints[keep].tolist())
     return rows.take(keep), values[keep]

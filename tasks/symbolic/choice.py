@@ -18,7 +18,7 @@ from dataclasses import dataclass
 
 from tasks.symbolic.expression import Expression
 
-FLOOR = 1e-24  # errors below this come from rounding, and tell nothing
+FLOOR = 1e-20  # errors below this come from rounding, and tell nothing
 
 
 @dataclass(frozen=True)

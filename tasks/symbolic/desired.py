@@ -14,6 +14,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 import numpy as np
+import torch
 
 from designer.protocols import Floats
 from tasks.symbolic.bank import Bank
@@ -47,6 +48,7 @@ INVERSES: Mapping[str, Inverse] = {
     "sinh": lambda second, d, s: (np.arcsinh(d), np.sqrt(1 + d * d)),
     "cosh": lambda second, d, s: (np.arccosh(d), np.sqrt(d * d - 1)),
 }
+_CHUNK = 16  # rows at once: what is written then still lies in the cache when it is read
 _KNOWN_SHARE = 0.75  # of the points at which a wanted value must exist
 
 
@@ -91,46 +93,52 @@ def match(wanted: Wanted, bank: Bank, mode: str, rng: np.random.Generator) -> Ma
         weight = weight / np.where(total > 0, total, 1.0)
         usable = (known.mean(1) >= _KNOWN_SHARE) & (total[:, 0] > 0) & np.isfinite(total[:, 0])
         values = np.where(known, wanted.values, 0.0)
-        loss, factor, shift = _losses(values, weight, bank.values, mode)
-    block = _picked(loss, bank, rng)
-    row = np.arange(len(block))
-    return Match(np.where(usable, block, -1), factor[row, block], shift[row, block])
+        some = range(0, len(values), _CHUNK)
+        parts = [_nearest(values[i : i + _CHUNK], weight[i : i + _CHUNK], bank, mode, rng)
+                 for i in some]  # fmt: skip
+        block = np.concatenate(parts) if parts else np.zeros(0, dtype=np.int64)
+        factor, shift = _around(values, weight, bank.values[block], mode)
+    return Match(np.where(usable, block, -1), factor, shift)
 
 
-def _losses(d: Floats, w: Floats, g: Floats, mode: str) -> tuple[Floats, Floats, Floats]:
-    """Return the share of the wanted variation that is missed, factor and shift, each [N, M]."""
-    wd, squares = w * d, g * g
-    power, cross, own = (wd * d).sum(1, keepdims=True), wd @ g.T, w @ squares.T
-    one = np.ones((1, 1))
-    if mode == "plain":
-        loss = power - 2 * cross + own
-        shape = np.broadcast_to(one, loss.shape)
-        return _relative(loss, power), shape, shape * 0
-    if mode == "scale":
-        factor = cross / own
-        return _relative(power - factor * cross, power), factor, np.zeros_like(factor)
-    mean, mine = wd.sum(1, keepdims=True), w @ g.T
-    spread, together = own - mine**2, cross - mean * mine
-    flat = spread <= 1e-12 * own
-    factor = np.where(flat, 0.0, together / np.where(flat, 1.0, spread))
-    variance = power - mean**2
-    return _relative(variance - factor * together, variance), factor, mean - factor * mine
-
-
-def _relative(loss: Floats, power: Floats) -> Floats:
-    """Return loss / power, rounding noise as 0 and what is no number as infinity."""
-    share = loss / np.where(power > 0, power, 1.0)
-    return np.where(np.isfinite(share), np.maximum(share, 0.0), np.inf)
-
-
-def _picked(loss: Floats, bank: Bank, rng: np.random.Generator) -> Ints:
+def _nearest(d: Floats, w: Floats, bank: Bank, mode: str, rng: np.random.Generator) -> Ints:
     """Return [N] the smallest block that hits, or the nearest of a randomly chosen size."""
     spans = [(a, b) for a, b in zip(bank.starts[:-1], bank.starts[1:], strict=True) if b > a]
-    nearest = np.stack([loss[:, a:b].argmin(1) + a for a, b in spans], axis=1)
-    row = np.arange(len(loss))
-    missed = loss[row[:, None], nearest]
-    # differences of squares: a hit shows as rounding noise
-    hit = missed <= 1e-13
-    size = np.where(hit.any(1), hit.argmax(1), rng.integers(len(spans), size=len(loss)))
+    # what a block leaves unexplained, less what is the same for all blocks, [N, M]; torch, since
+    # its products keep to the threads they are given
+    wd = w * d
+    power = (wd * d).sum(1)
+    missed = torch.mm(torch.from_numpy(wd), bank.columns)
+    own = torch.mm(torch.from_numpy(w), bank.squares)
+    if mode == "plain":
+        missed = own.sub_(missed, alpha=2.0)
+    else:
+        if mode == "affine":
+            mean = wd.sum(1, keepdims=True)
+            mine = torch.mm(torch.from_numpy(w), bank.columns)
+            missed.addcmul_(mine, torch.from_numpy(mean), value=-1.0)
+            flat = own * 1e-12
+            own.addcmul_(mine, mine, value=-1.0)
+            own.masked_fill_(own <= flat, torch.inf)
+            power -= mean[:, 0] ** 2
+        missed = missed.square_().div_(own).neg_()
+    missed.nan_to_num_(nan=torch.inf, neginf=torch.inf)
+    nearest = np.stack([missed[:, a:b].argmin(1).numpy() + a for a, b in spans], axis=1)
+    row = np.arange(len(missed))
+    loss = missed.gather(1, torch.from_numpy(nearest)).numpy() + power[:, None]
+    hit = loss <= 1e-13 * power[:, None]  # differences of squares: a hit shows as rounding noise
+    size = np.where(hit.any(1), hit.argmax(1), rng.integers(len(spans), size=len(row)))
     out: Ints = nearest[row, size]
     return out
+
+
+def _around(d: Floats, w: Floats, g: Floats, mode: str) -> tuple[Floats, Floats]:
+    """Return the factor and the shift [N] that bring each row's block g [N, P] nearest."""
+    one, none = np.ones(len(d)), np.zeros(len(d))
+    if mode == "plain":
+        return one, none
+    mean = (w * d).sum(1) if mode == "affine" else none
+    mine = (w * g).sum(1) if mode == "affine" else none
+    together, own = (w * d * g).sum(1) - mean * mine, (w * g * g).sum(1) - mine**2
+    factor = np.where(own > 0, together / np.where(own > 0, own, 1.0), 0.0)
+    return factor, mean - factor * mine

@@ -21,7 +21,7 @@ from tasks.symbolic import rules as r
 from tasks.symbolic.expression import Expression, ExpressionBatch, translate
 from tasks.symbolic.lawful import lawful
 from tasks.symbolic.library import Library
-from tasks.symbolic.trees import pack, read
+from tasks.symbolic.trees import Trees, pack
 from tasks.symbolic.variants import respell
 
 PARENT, SIBLING, DEPTH, CONTEXT, ROLE = range(5)  # the fields of a slot
@@ -200,12 +200,12 @@ class Expressions:
             state = self.step(state, torch.where(here, action, mask.to(torch.uint8).argmax(1)))
         return [bool(x) for x in (fine & (state.open == 0) & (state.length == length)).tolist()]
 
-    def lawful(self, tokens: Tensor) -> Tensor:
-        """Return [N] bool for [N, L] complete expressions: True only where `legal` is, and fast.
+    def lawful(self, trees: Trees) -> Tensor:
+        """Return [N] bool for complete expressions: True only where `legal` is, and fast.
 
         Here rules never yield, so a few legal rows are False.
         """
-        return lawful(read(tokens, self.library), self, _rules(self, tokens.device))
+        return lawful(trees, self, _rules(self, trees.tokens.device))
 
     @property
     def _most_open(self) -> int:

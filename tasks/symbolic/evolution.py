@@ -73,17 +73,17 @@ class Evolution:
     table: Table
     scale: bool = False  # closed-form factor and constant around an expression
     offset: bool = False
-    population: int = 500
-    generations: int = 20
+    population: int = 1000
+    generations: int = 15
     restarts: float = 0.5  # share of calls that begin from scratch
-    measure: float = 0.3  # children made to measure
-    crossover: float = 0.3
+    measure: float = 0.15  # children made to measure
+    crossover: float = 0.35
     subtree: float = 0.15  # a block replaces a subtree
     point: float = 0.1  # one token becomes another of its arity
     hoist: float = 0.05  # a subtree takes the place of one that holds it
     insertion: float = 0.1  # a new operator on top of a subtree
     tournament: int = 4
-    blocks: int = 20_000  # small expressions that are ready to be built in
+    blocks: int = 10_000  # small expressions that are ready to be built in
     points: int = 64  # at most so many data points are looked at to choose a block
     settle: int = 4000  # expressions tried for a simpler form once the law is exact
     device: str = "cpu"
@@ -245,8 +245,8 @@ class _Call:
             return self._nobody()
         width = int(rows.lengths.max())
         tokens = torch.from_numpy(rows.tokens[:, :width])
-        keys = read(tokens, self.library).hashes[0, 0].numpy()
-        legal = self.env.lawful(tokens).numpy()
+        trees = read(tokens, self.library)
+        keys, legal = trees.hashes[0, 0].numpy(), self.env.lawful(trees).numpy()
         _, first = np.unique(keys, return_index=True)
         once = np.zeros(len(keys), dtype=bool)
         once[first] = True

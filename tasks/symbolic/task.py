@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import math
+from collections.abc import Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any, Literal
@@ -12,11 +13,12 @@ from designer.protocols import Task
 from tasks.symbolic import view
 from tasks.symbolic.choice import Candidate, recommend
 from tasks.symbolic.environment import Expressions
+from tasks.symbolic.evolution import EXACT, Evolution
 from tasks.symbolic.expression import Expression, expression
 from tasks.symbolic.library import Library, library
 from tasks.symbolic.parser import parse
 from tasks.symbolic.proposer import Genetic
-from tasks.symbolic.rules import NESTING
+from tasks.symbolic.rules import DISTINCT, NESTING
 from tasks.symbolic.table import Table, read_table
 
 TABLES = ("planets", "hubble_1929", "balmer", "boyle_1662", "water_vapour")  # shipped in data/
@@ -35,6 +37,10 @@ def task(
     max_length: int = 24,
     max_depth: int = 0,
     nesting: list[list[str]] | None = None,
+    scale: bool | None = None,
+    offset: bool = False,
+    search: Literal["evolution", "genetic", "none"] = "evolution",
+    measure: bool = True,
 ) -> Task:
     """Return the task of explaining one column of a CSV by the others.
 
@@ -46,6 +52,11 @@ def task(
     literals    numbers that may stand in an equation as they are: 1, 2, pi
     constants   how many fitted constants an equation may hold beside its factor; 0 for none
     nesting     groups of operators of which none may stand within another of the same group
+    scale       whether a factor in front is fitted; left out: where constants are allowed
+    offset      whether a constant is added to the whole, and fitted
+    search      what breeds equations beside the policy: evolution (many generations a step),
+                genetic (one), or none
+    measure     whether evolution also builds in what the target asks for at some place
     """
     table = read_table(_located(data), target, weights, missing)
     return make_task(
@@ -56,6 +67,10 @@ def task(
         max_length=max_length,
         max_depth=max_depth,
         nesting=NESTING if nesting is None else tuple(tuple(group) for group in nesting),
+        scale=constants > 0 if scale is None else scale,
+        offset=offset,
+        search=search,
+        measure=measure,
     )
 
 
@@ -68,8 +83,13 @@ def make_task(
     max_length: int = 24,
     max_depth: int = 0,
     nesting: tuple[tuple[str, ...], ...] = NESTING,
+    scale: bool = True,
+    offset: bool = False,
+    search: Literal["evolution", "genetic", "none"] = "evolution",
+    measure: bool = True,
 ) -> Task:
     """Return the task for a table that is in memory already."""
+    one = not tokens.constant and not tokens.literals  # then x / x is how to write 1
     environment = Expressions(
         tokens,
         max_length=max_length,
@@ -77,21 +97,34 @@ def make_task(
         max_depth=max_depth,
         max_constants=max_constants,
         nesting=nesting,
+        distinct=tuple(name for name in DISTINCT if name != "div" or not one),
     )
+    breed: Any = None
+    if search == "evolution":
+        share = {} if measure else {"measure": 0.0}
+        breed = Evolution(environment, table, scale=scale, offset=offset, **share)
+    elif search == "genetic":
+        breed = Genetic(environment)
     return Task(
         name="symbolic",
         environment=environment,
         parse=partial(parse, library=tokens, symbols=table.symbols),
         show=partial(view.show, target=table.target),
         draw=partial(view.draw, table=table),
-        proposer=Genetic(environment),
+        proposer=breed,
         bucket=skeleton,
+        optimal=is_exact,
         examples=_examples(tokens),
-        context={"data": table},
+        context={"data": table, "scale": scale, "offset": offset},
         symbols=table.symbols,
         notes=_notes(table),
         recommend=partial(recommended, tokens=tokens, table=table),
     )
+
+
+def is_exact(scores: Mapping[str, float]) -> bool:
+    """Return whether the error is what rounding leaves of the law itself."""
+    return scores.get("nmse", math.inf) <= EXACT
 
 
 def recommended(front: Sequence[Any], *, tokens: Library, table: Table) -> Any | None:
