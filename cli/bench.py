@@ -21,10 +21,16 @@ from designer.store import Store
 STAGES = ("sample", "decode", "propose", "score", "learn", "record")
 
 
-def bench(name: str, options: Options) -> None:
+def bench(name: str, options: Options, long: bool = False) -> None:
     """Run one benchmark by name."""
+    if name == "reliability":
+        from cli.bench_reliability import bench_reliability
+
+        bench_reliability(long=long, as_json=options.as_json, seed=options.seed or 0)
+        return
     if name != "pipeline":
-        raise InputError(f"unknown benchmark {name!r}; {nearest(name, ['pipeline'])}")
+        known = ["pipeline", "reliability"]
+        raise InputError(f"unknown benchmark {name!r}; {nearest(name, known)}")
     found = {kind: pipeline(_parts(kind, options)) for kind in KINDS}
     if options.as_json:
         print(json.dumps(found))

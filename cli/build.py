@@ -24,6 +24,7 @@ from designer.store import Store
 from designer.toml import Keys
 from designer.transforms import TRANSFORMS
 from oracles import ORACLES, PENALTIES
+from oracles.isolation import Limits
 from oracles.pool import Parallel
 from oracles.registry import resolve_oracle
 from tasks import TASKS
@@ -209,10 +210,23 @@ class _Plugins:
         self._anchor(path, kind)
         table = self.document.table(path)  # what the table says wins over what the task offers
         injected = {name: value for name, value in shared.items() if name not in table}
-        oracle = self.document.build(path, make, injected, leave=leave)
+        oracle = self.document.build(path, make, injected, leave=(*leave, "isolate"))
+        limits = self._limits((*path, "isolate"))
+        if limits is not None:
+            return Parallel(oracle, shared["workers"], limits=limits)
         if shared["workers"] > 1 and not oracle.cheap and not isinstance(oracle, Laboratory):
             return Parallel(oracle, shared["workers"])
         return oracle
+
+    def _limits(self, path: Keys) -> Limits | None:
+        """Return what `isolate` says a design may cost; None where the oracle runs in here."""
+        table = self.document.table(path, False)
+        if isinstance(table, bool):
+            return Limits() if table else None
+        if not isinstance(table, dict):
+            raise self.document.error(path, f"{show(path)} is neither true nor a table of limits")
+        limits: Limits = self.document.build(path, Limits)
+        return limits
 
     def _kind(self, path: Keys, registry: Mapping[str, str], default: str | None) -> str:
         kind = self.document.table((*path, "kind"), default)

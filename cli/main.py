@@ -203,13 +203,14 @@ def init(
 @app.command()
 @with_options(only=("as_json", "debug", "device", "seed"))
 def bench(
-    name: Annotated[str, typer.Argument(metavar="NAME", help="pipeline")],
+    name: Annotated[str, typer.Argument(metavar="NAME", help="pipeline or reliability")],
     options: Options,
+    long: Annotated[bool, typer.Option("--long", help="More of everything; hours.")] = False,
 ) -> None:
-    """Measure: `pipeline` times each stage of the loop on the three tasks."""
+    """Measure: `pipeline` times the stages of the loop, `reliability` injects faults."""
     from cli.bench import bench
 
-    bench(name, options)
+    bench(name, options, long)
 
 
 @app.command()

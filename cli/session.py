@@ -20,7 +20,7 @@ from designer.config import Document
 from designer.errors import DesignerError, InputError, Interrupted, OracleError
 from designer.laboratory import Laboratory
 from designer.objective import Objective
-from designer.rundir import RunDirectory
+from designer.rundir import RunDirectory, differences, refuse
 
 
 def apply(document: Document, options: Options) -> None:
@@ -98,7 +98,9 @@ def create(document: Document, parts: Parts, options: Options) -> RunDirectory:
 def reopened(run: RunDirectory, options: Options) -> Campaign:
     """Return the campaign of a run directory, at its last checkpoint."""
     document = config.load(run.path / "campaign.toml")
+    before = toml.dump(document.data)
     apply(document, options)
+    refuse(differences(before, toml.dump(document.data)), f"{run.path}: --set")
 
     campaign = build(document, allow_plugins=options.allow_plugins).campaign(run.store)
     state = run.load()

@@ -31,7 +31,7 @@ from designer.store import Store
 FREE = (
     *("campaign.budget", "campaign.time", "campaign.steps", "campaign.target"),
     *("campaign.patience", "campaign.checkpoint_every", "campaign.max_failure_rate"),
-    *("machine.workers", "machine.threads"),
+    *("machine.workers", "machine.threads", "machine.device"),  # bit-identical on one device
 )
 
 
