@@ -58,6 +58,7 @@ def task(
         proposer=_proposer(search, matrix, search_steps, search_threads, goal),
         bucket=contact_class,
         optimal=Proof(least),
+        goal=None if target_energy is None else Proof(target_energy),
         examples=[Fold(chain, lattice, place.letters[0] * (len(chain) - 1))],
         context={"sequence": chain, "lattice": lattice, "matrix": matrix, "bound": least},
     )

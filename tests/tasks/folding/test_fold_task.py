@@ -79,7 +79,7 @@ def test_folds_are_read_and_checked() -> None:
 @pytest.mark.parametrize("matrix", ["hp", "mj"])
 @pytest.mark.parametrize("name", LATTICES)
 def test_the_task_keeps_every_contract(name: str, matrix: str) -> None:
-    made = task(PROTEIN, name, matrix)
+    made = task(PROTEIN, name, matrix, search_steps=20_000)
     check_environment(made.environment, batch_size=8)
     assert made.proposer is not None and made.bucket is not None and made.optimal is not None
     check_proposer(made.proposer, made.examples)
