@@ -203,11 +203,21 @@ def init(
 @app.command()
 @with_options(only=("as_json", "debug", "device", "seed"))
 def bench(
-    name: Annotated[str, typer.Argument(metavar="NAME", help="pipeline or reliability")],
+    name: Annotated[str, typer.Argument(metavar="NAME", help="pipeline, folding, reliability")],
     options: Options,
     long: Annotated[bool, typer.Option("--long", help="More of everything; hours.")] = False,
+    only: Annotated[list[str] | None, typer.Option(help="folding: sets or sequences.")] = None,
+    seeds: Annotated[int, typer.Option(help="folding: searches of each.", min=1)] = 1,
+    peer: Annotated[
+        list[str] | None, typer.Option(metavar="LATTICES=PROGRAM", help="folding: compare.")
+    ] = None,
+    stretch: Annotated[float, typer.Option(help="folding: time allowed, in bars.")] = 1.0,
 ) -> None:
-    """Measure: `pipeline` times the stages of the loop, `reliability` injects faults."""
+    """Measure: `pipeline` times the stages, `folding` the search, `reliability` injects faults."""
+    if name == "folding":
+        from cli.bench_folding import bench_folding
+
+        return bench_folding(options, only or [], seeds, peer or [], stretch)
     from cli.bench import bench
 
     bench(name, options, long)
