@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import Any
 
 import torch
 
+from cli.arms import with_proposers
 from cli.prior import Prior
 from designer import plugins
 from designer.campaign import Campaign
 from designer.config import Document, show
+from designer.constraints import Constraint, refuse_contradictions
+from designer.counterfactual import part_steps
 from designer.errors import InputError
 from designer.laboratory import Laboratory
 from designer.learner import LEARNERS, Learner, LearnerSettings
@@ -21,6 +24,7 @@ from designer.policy import POLICIES
 from designer.protocols import Task
 from designer.settings import Settings
 from designer.store import Store
+from designer.suiting import suits
 from designer.toml import Keys
 from designer.transforms import TRANSFORMS
 from oracles import ORACLES, PENALTIES
@@ -31,6 +35,7 @@ from tasks import TASKS
 
 TABLES = (
     "campaign", "machine", "task", "policy", "prior", "learner", "scoring", "objective", "penalty",
+    "constraint", "proposer", "bandit",
 )  # fmt: skip
 # any oracle may be a penalty and the other way round; where both have a name, their own wins
 WANTED, COSTS = PENALTIES | ORACLES, ORACLES | PENALTIES
@@ -76,6 +81,11 @@ class Parts:
     machine: Machine
     device: torch.device
 
+    @property
+    def biased(self) -> list[str]:
+        """What is biased by design in this campaign, a line each."""
+        return [*getattr(self.learner, "biased", []), *self.settings.biased]
+
     def campaign(self, store: Store | None = None) -> Campaign:
         """Return a campaign that has not begun."""
         return Campaign(
@@ -93,10 +103,11 @@ def build(document: Document, *, allow_plugins: bool = False) -> Parts:
     torch.set_num_threads(machine.threads)
     use = _Plugins(document, allow_plugins)
     task = build_task(document, allow_plugins=allow_plugins)
+    task = with_proposers(document, task, settings, use.find)
     shared = {**task.context, "workers": machine.workers, "device": str(device)}
     objective = build_objective(document, shared, allow_plugins=allow_plugins)
     policy = _policy(document, use, task, settings.seed).to(device)
-    learner = _learner(document, use, policy, settings.seed)
+    learner = _learner(document, use, policy, settings, task, objective)
     return Parts(task, policy, learner, objective, settings, machine, device)
 
 
@@ -121,7 +132,13 @@ def build_objective(
     terms = [_term(document, use, ("objective", i), shared) for i in range(len(entries))]
     costs = range(len(document.table(("penalty",), [])))
     penalties = [_penalty(document, use, ("penalty", i), shared) for i in costs]
+    bounds = range(len(document.table(("constraint",), [])))
+    constraints = [_constraint(document, use, ("constraint", i), shared) for i in bounds]
+    if constraints:
+        with document.blamed(("constraint",)):
+            refuse_contradictions(constraints)
     parts = {"terms": tuple(terms), "penalties": tuple(penalties)}
+    parts["constraints"] = tuple(constraints)
     objective: Objective = document.build(("scoring",), Objective, parts)
     return objective
 
@@ -141,11 +158,18 @@ def _policy(document: Document, use: _Plugins, task: Task, seed: int) -> torch.n
     return policy
 
 
-def _learner(document: Document, use: _Plugins, policy: Any, seed: int) -> Learner:
+def _learner(
+    document: Document,
+    use: _Plugins,
+    policy: Any,
+    search: Settings,
+    task: Task,
+    objective: Objective,
+) -> Learner:
     """Return the learner, beside the frozen policy of an earlier run where `[prior]` names one."""
     make = use.find(("learner",), LEARNERS, "reinforce")
-    given = {} if "seed" in document.table(("learner",), {}) else {"seed": seed}
-    settings: LearnerSettings = document.build(("learner",), make, given)
+    given = {} if "seed" in document.table(("learner",), {}) else {"seed": search.seed}
+    settings: Any = document.build(("learner",), make, given)
     prior: Any = None
     if "prior" in document.data:
         earlier: Prior = document.build(("prior",), Prior)
@@ -153,18 +177,42 @@ def _learner(document: Document, use: _Plugins, policy: Any, seed: int) -> Learn
         with document.blamed(("prior",)):
             prior = earlier.load(policy)
     with document.blamed(("learner",)):
+        settings = suited(settings, task, search)
         return Learner(policy, settings, prior)
 
 
+def suited(s: LearnerSettings, task: Task, search: Settings) -> LearnerSettings:
+    """Return the settings with the parts of a design sized for the task.
+
+    Raises InputError where they suit neither the task nor the size of the batches.
+    """
+    env = task.environment
+    own = getattr(env, "num_agents", None) if hasattr(env, "agent") else None
+    if s.baseline == "counterfactual":
+        if own is not None:
+            s = replace(s, agents=max(own, 1)) if own > 1 else s
+        elif s.agent_steps == 0 and not hasattr(env, "agent"):
+            s = replace(s, agent_steps=part_steps(s.agents, env.max_steps))
+        if own is None and s.agent_steps >= env.max_steps:
+            own = 1
+    if s.shaping > 0 and not (hasattr(env, "potential") or hasattr(env, "reward")):
+        raise InputError(
+            f"learner: shaping is {s.shaping}, and task {task.name!r} has no potential to shape "
+            "with; leave it out (folding has one)"
+        )
+    suits(s, search.batch_size, own)
+    return s
+
+
 def _term(document: Document, use: _Plugins, path: Keys, shared: Mapping[str, Any]) -> Term:
-    own = ("column", "weight", "transform")
+    own = ("column", "weight", "transform", "ensemble")
     oracle = use.judge(path, shared, WANTED, own)
     shape: Any = identity
     if document.table((*path, "transform")) is not None:
         make = use.find((*path, "transform"), TRANSFORMS)
         shape = document.build((*path, "transform"), make)
     parts = {"oracle": oracle, "transform": shape}
-    others = [key for key in document.table(path) if key not in ("column", "weight")]
+    others = [key for key in document.table(path) if key not in ("column", "weight", "ensemble")]
     term: Term = document.build(path, Term, parts, leave=others)
     return term
 
@@ -175,6 +223,16 @@ def _penalty(document: Document, use: _Plugins, path: Keys, shared: Mapping[str,
     others = [key for key in document.table(path) if key not in own]
     penalty: Penalty = document.build(path, Penalty, {"oracle": oracle}, leave=others)
     return penalty
+
+
+def _constraint(
+    document: Document, use: _Plugins, path: Keys, shared: Mapping[str, Any]
+) -> Constraint:
+    own = tuple(f.name for f in fields(Constraint) if f.name != "oracle")
+    oracle = use.judge(path, shared, COSTS, own)
+    others = [key for key in document.table(path) if key not in own]
+    bound: Constraint = document.build(path, Constraint, {"oracle": oracle}, leave=others)
+    return bound
 
 
 @dataclass(frozen=True)

@@ -14,7 +14,7 @@ from designer.errors import InputError, nearest
 FILLED = {  # parameters that the program fills in, by group
     "oracles": {"data", "workers", "device"},
     "policies": {"obs_size", "num_actions", "num_values", "seed"},
-    "tables": {"terms", "penalties"},
+    "tables": {"terms", "penalties", "constraints", "oracle"},
 }
 
 
@@ -60,6 +60,8 @@ def _groups() -> dict[str, Mapping[str, str]]:
             "machine": "cli.build:Machine",
             "prior": "cli.prior:Prior",
             "scoring": "designer.objective:Objective",
+            "constraint": "designer.constraints:Constraint",
+            "bandit": "designer.bandit:BanditSettings",
         },
     }
 

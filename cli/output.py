@@ -6,7 +6,7 @@ import csv
 import io
 import math
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -27,7 +27,10 @@ def as_object(task: Task, result: Result, run: Path) -> dict[str, Any]:
         "symbols": dict(task.symbols),
         "best": [_entry(found) for found in result.best],
         "front": [_entry(found) for found in result.front],
-    }
+        "biased": list(result.biased),
+    } | (
+        {"constraints": [_plain(told) for told in result.constraints]} if result.constraints else {}
+    )
 
 
 def as_text(task: Task, result: Result, run: Path, top: int) -> str:
@@ -37,7 +40,9 @@ def as_text(task: Task, result: Result, run: Path, top: int) -> str:
         lines += ["", task.show(task.parse(result.best[0].design)), ""]
         lines += table(result.best[:top])
     else:
-        lines += ["nothing was found: no valid design was measured"]
+        within = " that keeps the constraints" if result.constraints else ""
+        lines += [f"nothing was found: no valid design{within} was measured"]
+    lines += [_told(told) for told in result.constraints]
     symbols = [f"{stand_in} = {column}" for stand_in, column in task.symbols.items()]
     if symbols:
         lines += ["", "where " + ", ".join(symbols)]
@@ -71,6 +76,24 @@ def write_files(task: Task, result: Result, run: RunDirectory, top: int) -> None
     if shown and task.exports is not None:
         for name, text in task.exports(shown).items():
             run.write(name, text)
+
+
+def _told(told: Mapping[str, Any]) -> str:
+    """Return one line of what became of a constraint."""
+    line = (
+        f"constraint {told['constraint']}: multiplier {told['multiplier']:.4g}, "
+        f"mean {told['mean']:.4g}, kept by {told['kept']:.1%} of the designs"
+    )
+    if told["met"]:
+        return line
+    return (
+        f"{line}; NOT MET (the nearest is {told['nearest']:.4g}): it may be infeasible, or "
+        "contradict the others; relax it, or search longer"
+    )
+
+
+def _plain(told: Mapping[str, Any]) -> dict[str, Any]:
+    return {k: number(v) if isinstance(v, float) else v for k, v in told.items()}
 
 
 def _why(result: Result) -> str:

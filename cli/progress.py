@@ -40,8 +40,16 @@ def summary(metrics: Mapping[str, float], settings: Settings) -> str:
     return (
         f"step {metrics['step'] + 1:.0f}  reward {metrics['reward']:.4g}  "
         f"best {metrics['best']:.6g}  distinct {metrics['distinct']:.0%}  "
-        f"{metrics['evaluations'] / seconds:.0f} evaluations/s  {left(metrics, settings)}"
+        f"{metrics['evaluations'] / seconds:.0f} evaluations/s  {_prices(metrics)}"
+        f"{left(metrics, settings)}"
     )
+
+
+def _prices(metrics: Mapping[str, float]) -> str:
+    """Return the constraints' multipliers and mean excesses, where there are constraints."""
+    names = [name for name in metrics if name.startswith("multiplier_")]
+    values = [(metrics[n], metrics[n.replace("multiplier", "excess")]) for n in names]
+    return "".join(f"price {price:.3g} (excess {excess:+.2g})  " for price, excess in values)
 
 
 def share(metrics: Mapping[str, float], settings: Settings) -> float:

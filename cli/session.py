@@ -11,6 +11,7 @@ from typing import Any
 
 from cli import output
 from cli.build import Parts, build
+from cli.credit import by_part, credit_lines
 from cli.options import Options
 from cli.progress import watch
 from cli.signals import stopping
@@ -90,7 +91,8 @@ def create(document: Document, parts: Parts, options: Options) -> RunDirectory:
     for oracle in [*parts.objective.oracles, *parts.objective.penalty_oracles]:
         for file in getattr(oracle, "files", ()):
             document.files.setdefault(f"{oracle.name} file {file}", file)
-    facts = {"seed": parts.settings.seed, "device": str(parts.device), "task": parts.task.name}
+    facts: dict[str, Any] = {"seed": parts.settings.seed, "device": str(parts.device)}
+    facts |= {"task": parts.task.name, "biased": parts.biased}
     text = toml.dump(document.data)
     return RunDirectory.create(path, text, document.files, **facts)
 
@@ -141,10 +143,15 @@ def report(campaign: Campaign, run: RunDirectory, result: Result, options: Optio
     """Write the run's exports and print its results."""
     task = campaign.task
     output.write_files(task, result, run, options.top)
+    credit = by_part(campaign, result.best[: options.top])
     if options.as_json:
-        print(json.dumps(output.as_object(task, result, run.path), allow_nan=False))
+        found = output.as_object(task, result, run.path)
+        found |= {"credit": credit} if credit else {}
+        print(json.dumps(found, allow_nan=False))
     else:
         print(output.as_text(task, result, run.path, options.top))
+        for line in credit_lines(credit):
+            print(line)
 
 
 def _fresh_path(task: str) -> Path:

@@ -18,9 +18,9 @@ from typing import Any
 import numpy as np
 import torch
 
-from designer.errors import InputError
 from designer.bandit import Bandit
 from designer.constraints import Multipliers
+from designer.errors import InputError
 from designer.learner import Learner
 from designer.memory import Archive, DiversityFilter, Elites, Found
 from designer.meter import Meter
@@ -65,6 +65,7 @@ class Result:
     best: Sequence[Found]
     front: Sequence[Found]
     constraints: Sequence[Mapping[str, Any]] = ()  # what became of each
+    biased: Sequence[str] = ()  # what is biased by design, a line each
 
 
 class Campaign:
@@ -165,8 +166,9 @@ class Campaign:
         """Learn from a judged batch, remember its best, and write the step down."""
         self._pay_proposer(batch, scored)
         self._remember(batch, scored)
-        scored = replace(scored, reward=self.multipliers.priced(scored))
-        reward = scored.reward if self.filter is None else self._filtered(scored)
+        reward = self.multipliers.priced(scored)
+        if self.filter is not None:
+            reward = self.filter(scored.designs, reward)
         rows = batch.sampled
         learned = self.learner.update(
             batch.trajectory,
@@ -193,7 +195,9 @@ class Campaign:
                 best = [chosen, *(found for found in best if found.key != chosen.key)]
         best = best[: self.settings.keep]
         told = self.multipliers.report()
-        return Result(reason, self.meter.spent, self.seconds, self.steps, best, front, told)
+        biased = [*getattr(self.learner, "biased", []), *self.settings.biased]
+        ended = (reason, self.meter.spent, self.seconds, self.steps)
+        return Result(*ended, best, front, told, biased)
 
     def state(self) -> dict[str, Any]:
         """Return everything that changes, as tensors and plain data."""
@@ -312,10 +316,6 @@ class Campaign:
         reward = self._tensor(np.array([elite.reward for elite in drawn]))
         metrics = self.learner.imitate(trajectory, reward, torch.ones_like(reward))
         return {f"imitation_{name}": value for name, value in metrics.items()}
-
-    def _filtered(self, scored: Scored) -> Any:
-        assert self.filter is not None
-        return self.filter(scored.designs, scored.reward)
 
     def _rebuild(self, text: str, spelled: Spelling | None) -> Any:
         if spelled is None:

@@ -13,9 +13,11 @@ from typing import Any, Literal
 
 import numpy as np
 
+from designer.constraints import Constraint
 from designer.errors import InputError, nearest
 from designer.meter import Meter
 from designer.protocols import Floats, Oracle, Scored
+from designer.robust import Robust, check_robust, combined
 
 Aggregate = Literal["arithmetic", "geometric", "product"]
 
@@ -36,6 +38,7 @@ class Term:
     column: str | None = None  # None = the column named like the oracle, or its only one
     transform: Callable[[Floats], Floats] = identity
     weight: float = 1.0
+    ensemble: str | None = None  # terms that share this name are opinions of one thing
 
 
 @dataclass(frozen=True)
@@ -49,12 +52,19 @@ class Penalty:
 
 @dataclass(frozen=True)
 class Objective:
-    """Terms and penalties put together. `invalid_reward` lies below every valid one."""
+    """Terms and penalties put together. `invalid_reward` lies below every valid one.
+
+    Terms of one `ensemble` become one first, as `robust` says; it has their weights' sum.
+    """
 
     terms: Sequence[Term]
     penalties: Sequence[Penalty] = ()
+    constraints: Sequence[Constraint] = ()
     aggregate: Aggregate = "arithmetic"
     invalid_reward: float = -1.0
+    robust: Robust = "worst"  # what an ensemble comes to: mean, worst, kl (in a ball), variance
+    radius: float = 0.1  # nats of the ball
+    risk: float = 1.0  # what a unit of variance costs
 
     def __post_init__(self) -> None:
         if not self.terms:
@@ -62,7 +72,9 @@ class Objective:
         if self.aggregate not in ("arithmetic", "geometric", "product"):
             known = ("arithmetic", "geometric", "product")
             raise InputError(f"aggregate {self.aggregate!r}: {nearest(self.aggregate, known)}")
-        for one in (*self.terms, *self.penalties):
+        check_robust(self.robust, self.radius, self.risk)
+        weighed: list[Term | Penalty] = [*self.terms, *self.penalties]
+        for one in weighed:
             if not np.isfinite(one.weight):
                 raise InputError(f"a weight is {one.weight}; expected a finite number")
         if sum(term.weight for term in self.terms) <= 0:
@@ -70,13 +82,18 @@ class Objective:
 
     @property
     def oracles(self) -> list[Oracle[Any]]:
-        """The distinct oracles, in order: two terms may read columns of one oracle."""
-        return _distinct([term.oracle for term in self.terms])
+        """The distinct oracles, in order: two terms may read columns of one oracle.
+
+        Those of constraints are among them where their calls are paid for.
+        """
+        paid = [c.oracle for c in self.constraints if not c.oracle.cheap]
+        return _distinct([*(term.oracle for term in self.terms), *paid])
 
     @property
     def penalty_oracles(self) -> list[Oracle[Any]]:
-        """The distinct oracles of the penalties, without those that are terms already."""
-        theirs = _distinct([penalty.oracle for penalty in self.penalties])
+        """The distinct oracles of penalties and constraints, without those above."""
+        costs = [penalty.oracle for penalty in self.penalties]
+        theirs = _distinct([*costs, *(bound.oracle for bound in self.constraints)])
         return [oracle for oracle in theirs if not _among(oracle, self.oracles)]
 
     def __call__(self, designs: Sequence[Any], meter: Meter, *, run: bool = True) -> Scored:
@@ -111,16 +128,31 @@ class Objective:
         raw = [_column(columns, term.oracle, term.column) for term in self.terms]
         with np.errstate(all="ignore"):
             shaped = [t.transform(v) for t, v in zip(self.terms, raw, strict=True)]
-            pairs = [(term.weight, s) for term, s in zip(self.terms, shaped, strict=True)]
+            pairs = self._opinions(shaped)
             if self.aggregate == "arithmetic":
                 value = sum(w * s for w, s in pairs) / total
             else:
                 power = 1.0 / total if self.aggregate == "geometric" else 1.0
-                value = np.prod([_positive(s) ** (w * power) for w, s in pairs], 0)
+                value = np.prod([_positive(v) ** (w * power) for w, v in pairs], 0)
         for values in raw:  # inadmissible stays so, whatever the transform made of infinity
             value = np.where(np.isinf(values), -np.inf, value)
             value = np.where(np.isnan(values), np.nan, value)
         return np.where(np.isfinite(value), np.clip(value, -LARGEST, LARGEST), value)
+
+    def _opinions(self, shaped: Sequence[Floats]) -> list[tuple[float, Floats]]:
+        """Return weight and value [B] of each term, an ensemble's members put together."""
+        members: dict[Any, list[int]] = {}
+        for i, term in enumerate(self.terms):
+            members.setdefault(i if term.ensemble is None else term.ensemble, []).append(i)
+        out = []
+        for name, rows in members.items():
+            shares = np.array([self.terms[i].weight for i in rows])
+            value = shaped[rows[0]]
+            if isinstance(name, str):
+                table = np.stack([shaped[i] for i in rows], axis=1)
+                value = combined(table, shares, self.robust, self.radius, self.risk)
+            out.append((float(shares.sum()), value))
+        return out
 
     def penalised(self, merit: Floats, columns: Mapping[str, Floats]) -> Floats:
         """Return [B] the merit less the penalties: the reward, before absences are told apart."""
@@ -128,6 +160,8 @@ class Objective:
         with np.errstate(all="ignore"):
             for penalty in self.penalties:
                 value = value - penalty.weight * _column(columns, penalty.oracle, penalty.column)
+            for constraint in self.constraints:  # it has no price yet, but it must be known
+                value = value - _absence(_column(columns, constraint.oracle, constraint.column))
         return np.where(np.isfinite(value), np.clip(value, -LARGEST, LARGEST), value)
 
 
@@ -139,6 +173,11 @@ def _column(columns: Mapping[str, Floats], oracle: Oracle[Any], column: str | No
         f"oracle {oracle.name!r} gave no column {name!r}: {nearest(name, columns)} "
         "(set `column` in the campaign file)"
     )
+
+
+def _absence(values: Floats) -> Floats:
+    """Return 0, but NaN where unmeasured and inf where inadmissible."""
+    return np.where(np.isnan(values), np.nan, np.where(np.isinf(values), np.inf, 0.0))
 
 
 def _positive(values: Floats) -> Floats:

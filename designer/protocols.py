@@ -63,6 +63,17 @@ class Environment(Protocol[S, D_co]):
       padding; `rng` picks another spelling of the same design where there are several;
       ``None`` where the environment cannot build it. `rng` None means the plain spelling.
     * ``potential(state) -> [B] float32``: for potential-based shaping; 0 at reset.
+    * ``reward(state, action, next) -> [B] float32``: what a step paid. Without a `potential`, its
+      running sum is the potential: each step is credited with what comes after it, and the
+      objective stays what it is.
+    * ``agent(state) -> [B] int64``: who makes the next choice, where several act in turn.
+    * ``num_values``, above 0 where real numbers go with each choice: then `step` takes them as a
+      third argument [B, K], and `decode` as ``values=`` [N][T][K]. ``valued(state, action) -> [B]
+      bool`` tells where they matter; without it, wherever the row is active.
+    * ``start(state) -> [B, S] int64`` where chance comes in: what `reset` drew. Then `reset` takes
+      it back as ``start=``, and `decode` as ``start=`` [N][S].
+
+    With `num_values` or `start`, `encode` returns a `Spelling` a design instead of plain actions.
     """
 
     @property
@@ -99,11 +110,24 @@ class Environment(Protocol[S, D_co]):
 
 
 @dataclass(frozen=True)
+class Spelling:
+    """What builds one design: its actions, and what `decode` and `retrace` need beside them.
+
+    `given` holds "values" [T][K] and "start" [S] where the environment has these, as plain lists.
+    """
+
+    actions: Sequence[int]
+    given: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
 class Choices:
-    """What a policy says at some steps: shapes [B, ..., A] and [B, ...]."""
+    """What a policy says at some steps: shapes [B, ..., A], [B, ...] and [B, ..., K]."""
 
     logits: Tensor  # unmasked preferences [B, ..., A]
     value: Tensor  # expected reward to come [B, ...]
+    location: Tensor | None = None  # of the Gaussian values that go with the choice
+    scale: Tensor | None = None  # their deviations, above 0
 
 
 class Policy(Protocol):
@@ -137,6 +161,16 @@ class Trajectory:
     prior_log_prob: Tensor | None = None  # [B, T] of a frozen prior, where there is one
     potential: Tensor | None = None  # [B, T + 1], where the environment has one
     group: Tensor | None = None  # [B] int64, rows that share an instance share a baseline
+    values: Tensor | None = None  # [B, T, K] real numbers that go with the actions
+    valued: Tensor | None = None  # [B, T] bool, True where they matter; log_prob counts them there
+    agent: Tensor | None = None  # [B, T] int64, who made the choice
+    start: Tensor | None = None  # [B, S] int64, what chance drew before the first choice
+
+    @property
+    def given(self) -> dict[str, Any]:
+        """Return what goes with the actions on the host, [B] lists each; mostly nothing."""
+        held = {"values": self.values, "start": self.start}
+        return {name: tensor.tolist() for name, tensor in held.items() if tensor is not None}
 
     def replace(self, **changes: Any) -> Trajectory:
         """Return a copy with some fields changed."""

@@ -49,6 +49,16 @@ class Settings:
         if not 0 <= self.max_failure_rate <= 1:
             raise InputError(f"max_failure_rate is {self.max_failure_rate}; expected 0 to 1")
 
+    @property
+    def biased(self) -> list[str]:
+        """What biases the policy gradient by design, a line each."""
+        lines = {
+            f"temperature {self.temperature}: drawn from another policy": self.temperature != 1.0,
+            f"replay {self.replay}: the best designs are imitated": self.replay > 0,
+            f"bucket_size {self.bucket_size}: the reward moves": self.bucket_size > 0,
+        }
+        return [line for line, holds in lines.items() if holds]
+
 
 def _at_least(name: str, value: int | None, least: int) -> None:
     if value is not None and value < least:

@@ -44,7 +44,7 @@ def test_json_is_exactly_one_object(ran: Ran) -> None:
     assert code == 0 and err == ""
     said: dict[str, Any] = json.loads(out)
     assert list(said) == [
-        "run", "task", "evaluations", "seconds", "stopped", "symbols", "best", "front",
+        "run", "task", "evaluations", "seconds", "stopped", "symbols", "best", "front", "biased",
     ]  # fmt: skip
     assert said["run"] == "run" and said["task"] == "folding" and said["stopped"] == "steps"
     rewards = [entry["reward"] for entry in said["best"]]
