@@ -148,7 +148,8 @@ def _groups(env: MolecularGraph, mol: Any) -> dict[int, str] | None:
         (KINDS[k].number, KINDS[k].charge, tuple(sorted(KINDS[k].oxygens))): k for k in env.kinds
     }
     own = {number for number, _, oxygens in by_key if oxygens}
-    found, taken = {}, set()
+    found: dict[int, str] = {}
+    taken: set[int] = set()
     for atom in mol.GetAtoms():
         if atom.GetAtomicNum() not in own:
             continue
@@ -173,5 +174,3 @@ def _groups(env: MolecularGraph, mol: Any) -> dict[int, str] | None:
             return None
         found[atom.GetIdx()] = kind
     return found
-
-

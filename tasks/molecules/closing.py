@@ -90,8 +90,8 @@ def _valences(state: Strings, see: Look, bonds: _Bonds) -> Tensor:
     )  # fmt: skip
     rests = table.rests[bonds.token].expand(-1, 4, -1, -1)
     rests = rests.gather(3, (kept + bonds.order).clamp(max=7).unsqueeze(3)).squeeze(3)
-    room = (bonds.order == 1) | fits(*theirs, bonds.order)
-    return fits(*(x.view(-1, 1, 1) for x in ours), bonds.order) & room & (rests | ~bonds.final)
+    room = (bonds.order == 1) | fits(bonds.order, *theirs)
+    return fits(bonds.order, *(x.view(-1, 1, 1) for x in ours)) & room & (rests | ~bonds.final)
 
 
 def _families(state: Strings, see: Look, bonds: _Bonds) -> tuple[Tensor, Tensor]:
@@ -114,9 +114,7 @@ def _families(state: Strings, see: Look, bonds: _Bonds) -> tuple[Tensor, Tensor]
     return lacks_u, has_u
 
 
-def _coverage(
-    env: Smiles, state: Strings, see: Look, bonds: _Bonds, without: Tensor
-) -> Tensor:
+def _coverage(env: Smiles, state: Strings, see: Look, bonds: _Bonds, without: Tensor) -> Tensor:
     """Can everything uncovered still be covered, and every ring number still be closed?"""
     u, v = bit(state.here).view(-1, 1, 1), bit(bonds.v)
     part = state.part.gather(1, bonds.v.squeeze(1))

@@ -47,11 +47,12 @@ class Molecule:
     def scaffold(self) -> str:
         """Bemis-Murcko scaffold as SMILES (J. Med. Chem. 39:2887, 1996); "" without rings."""
         from rdkit import Chem
-        from rdkit.Chem.Scaffolds.MurckoScaffold import GetScaffoldForMol
+        from rdkit.Chem.Scaffolds import MurckoScaffold
 
         if self.mol.GetRingInfo().NumRings() == 0:
             return ""
-        return str(Chem.MolToSmiles(GetScaffoldForMol(self.mol)))
+        scaffold: Mol = MurckoScaffold
+        return str(Chem.MolToSmiles(scaffold.GetScaffoldForMol(self.mol)))
 
     def __reduce__(self) -> tuple[type[Molecule], tuple[str]]:
         """Travel to worker processes as text; the RDKit molecule is parsed again there."""

@@ -17,7 +17,16 @@ from torch import Tensor
 from tasks.molecules import kekule
 from tasks.molecules.bits import holds, lowest, reaches_below, up_to_highest
 from tasks.molecules.smiles import (
-    ATOM, BOND, DIGITS, NEVER, OPENED, ROOT, Strings, Tables, at, tables,
+    ATOM,
+    BOND,
+    DIGITS,
+    NEVER,
+    OPENED,
+    ROOT,
+    Strings,
+    Tables,
+    at,
+    tables,
 )  # fmt: skip
 
 if TYPE_CHECKING:
@@ -118,7 +127,7 @@ def single_room(free: Tensor, need: Tensor, double: Tensor) -> Tensor:
 
 
 def fits(
-    free: Tensor, used: Tensor, aromatic: Tensor, need: Tensor, double: Tensor, order: Tensor
+    order: Tensor, free: Tensor, used: Tensor, aromatic: Tensor, need: Tensor, double: Tensor
 ) -> Tensor:
     """Return whether an atom can take one more bond of this order (1 to 3)."""
     single = used + 1 <= single_room(free, need, double)
@@ -139,7 +148,7 @@ def may_leave(state: Strings, see: Look) -> Tensor:
     families = torch.stack([single, see.lacks, see.lacks], dim=1) | ~see.placed.unsqueeze(1)
     grows, joins = ways_on(state, members(state, see.part), state.branched)
     covered = see.opening | ~see.aromatic | grows | (joins & may_stray(state, see, see.part))
-    fine = fits(*column, orders) & families & (rests | see.opening.unsqueeze(1))
+    fine = fits(orders, *column) & families & (rests | see.opening.unsqueeze(1))
     return torch.where(see.start.unsqueeze(1), orders == 1, fine & covered.unsqueeze(1))
 
 
@@ -182,9 +191,7 @@ def atoms(
     return may & loose[:, :1] & (state.mode != ROOT).unsqueeze(1)
 
 
-def bonds(
-    state: Strings, see: Look, leave: Tensor, onward: Tensor, close: Closable
-) -> Tensor:
+def bonds(state: Strings, see: Look, leave: Tensor, onward: Tensor, close: Closable) -> Tensor:
     """Return [B, V]: may this bond symbol come next? A carbon or a ring number can follow."""
     table, ready = see.table, see.implicit & ~see.start & (state.mode != ROOT)
     dash = (leave[:, 0] | close.single.any(1)) & see.aromatic

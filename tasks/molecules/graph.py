@@ -11,7 +11,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from functools import lru_cache
 
 import numpy as np
 import torch
@@ -19,33 +18,13 @@ from torch import Tensor
 from torch.nn.functional import one_hot
 
 from designer.errors import InputError
+from tasks.molecules import growing
 from tasks.molecules.design import Molecule
-from tasks.molecules.kinds import DEFAULT_KINDS, KINDS, check_kinds, may_bond
+from tasks.molecules.graphs import FAR, Graphs, additions, at, focus_of, ring_atoms, tables
+from tasks.molecules.kinds import DEFAULT_KINDS, check_kinds
 
 STOP, UP, FIRST_ADD = 0, 1, 2
 WINDOW = 6  # atoms back on the path that are observed
-FAR = 100  # distance between atoms that are not both there
-
-
-@dataclass(frozen=True)
-class Graphs:
-    """B unfinished molecules of at most N atoms. Atoms are numbered as they were added."""
-
-    last: Tensor  # [B] int64, the last action; STOP before the first
-    stopped: Tensor  # [B] bool
-    count: Tensor  # [B] int64, atoms so far (groups count once)
-    heavy: Tensor  # [B] int64, heavy atoms so far
-    rings: Tensor  # [B] int64, rings closed so far
-    depth: Tensor  # [B] int64, bonds from the root to the focus
-    path: Tensor  # [B, N] int64, path[d] is the atom at depth d on the way to the focus
-    kind: Tensor  # [B, N] int64
-    free: Tensor  # [B, N] int64, bond orders still on offer; 0 where there is no atom
-    order: Tensor  # [B, N] int64, of the bond to the previous atom; 0 at the root
-    multiple: Tensor  # [B, N] bool, has a double or triple bond
-    linear: Tensor  # [B, N] bool, has a triple bond
-    hetero: Tensor  # [B, N] int64, neighbours other than carbon
-    distance: Tensor  # [B, N, N] int16, bonds between two atoms; FAR where there is none
-    member: Tensor  # [B, R, N] bool, atoms of each ring
 
 
 @dataclass(frozen=True)
@@ -84,7 +63,7 @@ class MolecularGraph:
     @property
     def additions(self) -> tuple[tuple[str, int], ...]:
         """The (kind, bond order) of each ADD action, in order."""
-        return _additions(tuple(self.kinds), self.plausible)
+        return additions(tuple(self.kinds), self.plausible)
 
     @property
     def first_ring(self) -> int:
@@ -151,8 +130,8 @@ class MolecularGraph:
             stopped=state.stopped | stop,
             depth=state.depth - up.long(),
         )
-        added = self._add(state, action - FIRST_ADD, adding)
-        return self._close(added, action - self.first_ring, closing)
+        added = growing.add(self, state, action - FIRST_ADD, adding)
+        return growing.close(self, added, action - self.first_ring, closing)
 
     def observe(self, state: Graphs, /) -> Tensor:
         """Return [B, F] float32 in [0, 1].
@@ -161,13 +140,13 @@ class MolecularGraph:
         the focus has left; and kind, bond order, freedom, ring membership and distance of the
         focus and the `WINDOW` - 1 atoms before it on the path.
         """
-        focus = _focus(state)
+        focus = focus_of(state)
         E, N = len(self.kinds), self.max_atoms
         there = torch.arange(N, device=focus.device) < state.count.unsqueeze(1)
         counts = (one_hot(state.kind, E) * there.unsqueeze(2)).sum(1) / 10
         share = [state.heavy / N, state.depth / N, state.rings / max(1, self.max_rings)]
-        free = one_hot(_at(state.free, focus).clamp(0, 4), 5)
-        flags = [_at(state.multiple, focus), _at(state.hetero, focus) > 0]
+        free = one_hot(at(state.free, focus).clamp(0, 4), 5)
+        flags = [at(state.multiple, focus), at(state.hetero, focus) > 0]
         parts = [one_hot(state.last, self.num_actions), counts, *(x[:, None] for x in share)]
         parts += [free, *(x[:, None] for x in flags), self._window(state)]
         return torch.cat([part.float() for part in parts], dim=1)
@@ -188,14 +167,14 @@ class MolecularGraph:
 
     def _may_add(self, state: Graphs) -> Tensor:
         """Return [B, P] bool, the ADD actions within valence, size and plausibility."""
-        table = _tables(self, state.last.device)
-        focus, start = _focus(state), (state.count == 0).unsqueeze(1)
-        kind, free = _at(state.kind, focus), _at(state.free, focus)
+        table = tables(self, state.last.device)
+        focus, start = focus_of(state), (state.count == 0).unsqueeze(1)
+        kind, free = at(state.kind, focus), at(state.free, focus)
         legal = table.pair[kind][:, table.add_kind, table.add_order]
         legal = legal & (table.add_order <= free.unsqueeze(1))
         if self.plausible:
-            legal &= ~(_at(state.multiple, focus).unsqueeze(1) & (table.add_order > 1))
-            crowded = table.hetero[kind] & (_at(state.hetero, focus) > 0)
+            legal &= ~(at(state.multiple, focus).unsqueeze(1) & (table.add_order > 1))
+            crowded = table.hetero[kind] & (at(state.hetero, focus) > 0)
             legal &= ~(crowded.unsqueeze(1) & table.hetero[table.add_kind])
         legal = torch.where(start, table.first, legal)
         needed = table.weight + table.group * (table.valence - 1)  # a group is filled at once
@@ -207,7 +186,7 @@ class MolecularGraph:
         Only atoms on the path can take more, so one of them must keep a bond on offer; a carbon
         may be added to any kind, so that is enough.
         """
-        table = _tables(self, state.last.device)
+        table = tables(self, state.last.device)
         on_path = torch.arange(self.max_atoms, device=state.last.device)
         offers = state.free.gather(1, state.path) * (on_path <= state.depth.unsqueeze(1))
         open_ = offers.sum(1, keepdim=True)
@@ -217,98 +196,46 @@ class MolecularGraph:
         grown = state.heavy.unsqueeze(1) + table.weight[kind] >= self.min_atoms
         add = grown | start | (open_ + table.valence[kind] - 2 * order > 0)
         ring = enough | (open_ - 2 * table.orders.repeat(self.max_atoms - 2) > 0)
-        up = enough.squeeze(1) | (open_.squeeze(1) > _at(state.free, _focus(state)))
+        up = enough.squeeze(1) | (open_.squeeze(1) > at(state.free, focus_of(state)))
         return add, ring, up
 
     def _unfilled(self, state: Graphs) -> Tensor:
         """Return [B] bool: the focus is a group, such as a sulfone, which still lacks a bond."""
-        focus = _focus(state)
-        group = _tables(self, focus.device).group[_at(state.kind, focus)]
-        return group & (_at(state.free, focus) > 0)
+        focus = focus_of(state)
+        group = tables(self, focus.device).group[at(state.kind, focus)]
+        return group & (at(state.free, focus) > 0)
 
     def _may_close(self, state: Graphs) -> Tensor:
         """Return [B, 2 (N - 2)] bool, the RING actions; 2 to N - 1 bonds back, two orders."""
-        table, focus = _tables(self, state.last.device), _focus(state)
+        table, focus = tables(self, state.last.device), focus_of(state)
         back = torch.arange(2, self.max_atoms, device=focus.device)
         there = back <= state.depth.unsqueeze(1)
         target = state.path.gather(1, (state.depth.unsqueeze(1) - back).clamp(min=0))
-        ring, length = _ring_atoms(state, focus, target)
+        ring, length = ring_atoms(state, focus, target)
         legal = there & table.ring_size[length.clamp(max=self.max_atoms).long()]
         legal &= (state.rings < self.max_rings).unsqueeze(1) & (length < FAR)
         if not self.bridged:
             shared = torch.bmm(ring.float(), state.member.transpose(1, 2).float())
             legal &= (shared <= 2).all(2) & (ring.sum(2) == length)
-        kind, other = _at(state.kind, focus), state.kind.gather(1, target)
+        kind, other = at(state.kind, focus), state.kind.gather(1, target)
         orders = table.pair[kind.unsqueeze(1), other][:, :, 1:3]
-        free = torch.minimum(_at(state.free, focus).unsqueeze(1), state.free.gather(1, target))
+        free = torch.minimum(at(state.free, focus).unsqueeze(1), state.free.gather(1, target))
         orders = orders & (free.unsqueeze(2) >= table.orders)
         if self.plausible:
             legal &= self._plausible_ring(state, focus, target, back)
-            pi = _at(state.multiple, focus).unsqueeze(1) | state.multiple.gather(1, target)
+            pi = at(state.multiple, focus).unsqueeze(1) | state.multiple.gather(1, target)
             orders = orders & ~(pi.unsqueeze(2) & (table.orders > 1))
         return (orders & legal.unsqueeze(2)).flatten(1)
 
-    def _plausible_ring(
-        self, state: Graphs, focus: Tensor, target: Tensor, back: Tensor
-    ) -> Tensor:
+    def _plausible_ring(self, state: Graphs, focus: Tensor, target: Tensor, back: Tensor) -> Tensor:
         """Return [B, K] bool: no chain of three heteroatoms, no triple bond in the ring."""
-        hetero = _tables(self, focus.device).hetero
-        near = _at(state.hetero, focus).unsqueeze(1) + state.hetero.gather(1, target)
-        both = hetero[_at(state.kind, focus)].unsqueeze(1) & hetero[state.kind.gather(1, target)]
+        hetero = tables(self, focus.device).hetero
+        near = at(state.hetero, focus).unsqueeze(1) + state.hetero.gather(1, target)
+        both = hetero[at(state.kind, focus)].unsqueeze(1) & hetero[state.kind.gather(1, target)]
         depth = torch.arange(self.max_atoms, device=focus.device)
         on_path = state.linear.gather(1, state.path) & (depth <= state.depth.unsqueeze(1))
         last = torch.where(on_path, depth, -1).amax(1, keepdim=True)
         return ~(both & (near > 0)) & (state.depth.unsqueeze(1) - back > last)
-
-    def _add(self, state: Graphs, which: Tensor, live: Tensor) -> Graphs:
-        """Return the molecules with an atom added in the live rows."""
-        table, focus = _tables(self, which.device), _focus(state)
-        which = which.clamp(0, len(self.additions) - 1)
-        kind, order = table.add_kind[which], table.add_order[which]
-        order = torch.where(state.count > 0, order, 0)
-        new = state.count.clamp(max=self.max_atoms - 1)
-        left = table.valence[kind] - order
-        descends = live & ((left > 0) | (state.count == 0)) & (state.count > 0)
-        depth = state.depth + descends.long()
-        here = one_hot(new, self.max_atoms).bool() & live.unsqueeze(1)
-        there = one_hot(focus, self.max_atoms).bool() & (live & (state.count > 0)).unsqueeze(1)
-        moved = (left > 0) | (state.count == 0)
-        on_path = one_hot(depth, self.max_atoms).bool() & (live & moved).unsqueeze(1)
-        grown = _joined(self, state, here, there, kind, _at(state.kind, focus), order)
-        distance = _extended(state.distance, focus, here, state.count)
-        return replace(
-            grown,
-            count=state.count + live.long(),
-            heavy=state.heavy + table.weight[kind] * live,
-            depth=depth,
-            path=torch.where(on_path, new.unsqueeze(1), state.path),
-            kind=torch.where(here, kind.unsqueeze(1), state.kind),
-            free=torch.where(here, left.unsqueeze(1), grown.free),
-            order=torch.where(here, order.unsqueeze(1), state.order),
-            distance=distance,
-        )
-
-    def _close(self, state: Graphs, which: Tensor, live: Tensor) -> Graphs:
-        """Return the molecules with a ring closed in the live rows."""
-        focus = _focus(state)
-        which = which.clamp(0, 2 * (self.max_atoms - 2) - 1)
-        depth = (state.depth - which // 2 - 2).clamp(min=0)
-        target, order = _at(state.path, depth), which % 2 + 1
-        ring, _ = _ring_atoms(state, focus, target.unsqueeze(1))
-        here = one_hot(focus, self.max_atoms).bool() & live.unsqueeze(1)
-        there = one_hot(target, self.max_atoms).bool() & live.unsqueeze(1)
-        kinds = _at(state.kind, focus), _at(state.kind, target)
-        grown = _joined(self, state, here, there, *kinds, order)
-        nth = one_hot(state.rings.clamp(max=state.member.shape[1] - 1), state.member.shape[1])
-        fresh = nth.bool().unsqueeze(2) & ring & live.view(-1, 1, 1)
-        shorter = torch.minimum(state.distance, _through(state.distance, focus, target))
-        return replace(
-            grown,
-            free=grown.free - here.long() * order.unsqueeze(1),
-            rings=state.rings + live.long(),
-            member=state.member | fresh,
-            distance=torch.where(live.view(-1, 1, 1), shorter, state.distance),
-        )
 
     def _window(self, state: Graphs) -> Tensor:
         """Return [B, WINDOW (E + 7)] about the focus and the atoms before it on the path."""
@@ -320,119 +247,9 @@ class MolecularGraph:
         orders = one_hot(state.order.gather(1, atom), 4)
         free = (state.free.gather(1, atom) > 0).unsqueeze(2)
         ring = state.member.any(1).gather(1, atom).unsqueeze(2)
-        focus = _focus(state).view(-1, 1, 1).expand(-1, 1, self.max_atoms)
+        focus = focus_of(state).view(-1, 1, 1).expand(-1, 1, self.max_atoms)
         distance = state.distance.gather(1, focus).squeeze(1).gather(1, atom)
         near = (distance.unsqueeze(2) / WINDOW).clamp(max=1)
         parts = [kinds, orders, free, ring, near]
         seen = torch.cat([part.float() for part in parts], dim=2) * there.unsqueeze(2)
         return seen.flatten(1)
-
-
-@dataclass(frozen=True)
-class _Tables:
-    """The settings as tensors on one device; P additions, E kinds."""
-
-    add_kind: Tensor  # [P] int64
-    add_order: Tensor  # [P] int64
-    valence: Tensor  # [E] int64
-    weight: Tensor  # [E] int64, heavy atoms
-    hetero: Tensor  # [E] bool, counts in a chain of heteroatoms
-    group: Tensor  # [E] bool, may not keep a hydrogen: sulfone, nitro
-    first: Tensor  # [P] bool, the addition that begins a molecule: a carbon
-    pair: Tensor  # [E, E, 4] bool, may bond by this order
-    ring_size: Tensor  # [N + 1] bool
-    orders: Tensor  # [2] int64: 1, 2
-
-
-@lru_cache(maxsize=32)
-def _additions(kinds: tuple[str, ...], plausible: bool) -> tuple[tuple[str, int], ...]:
-    return tuple(
-        (kind, order)
-        for kind in kinds
-        for order in (1, 2, 3)
-        if any(may_bond(kind, other, order, plausible) for other in kinds)
-    )
-
-
-@lru_cache(maxsize=32)
-def _tables(env: MolecularGraph, device: torch.device) -> _Tables:
-    kinds = tuple(env.kinds)
-    index = {kind: i for i, kind in enumerate(kinds)}
-    pair = [
-        [[o > 0 and may_bond(a, b, o, env.plausible) for o in range(4)] for b in kinds]
-        for a in kinds
-    ]
-    return _Tables(
-        add_kind=torch.tensor([index[kind] for kind, _ in env.additions], device=device),
-        add_order=torch.tensor([order for _, order in env.additions], device=device),
-        valence=torch.tensor([KINDS[kind].valence for kind in kinds], device=device),
-        weight=torch.tensor([KINDS[kind].weight for kind in kinds], device=device),
-        hetero=torch.tensor([kind != "C" for kind in kinds], device=device),
-        group=torch.tensor([bool(KINDS[kind].oxygens) for kind in kinds], device=device),
-        first=torch.tensor([pair == ("C", 1) for pair in env.additions], device=device),
-        pair=torch.tensor(pair, device=device),
-        ring_size=torch.tensor(
-            [size in env.ring_sizes for size in range(env.max_atoms + 1)], device=device
-        ),
-        orders=torch.tensor([1, 2], device=device),
-    )
-
-
-def _at(values: Tensor, index: Tensor) -> Tensor:
-    """Return [B] the value of each row at its index."""
-    return values.gather(1, index.unsqueeze(1)).squeeze(1)
-
-
-def _focus(state: Graphs) -> Tensor:
-    return _at(state.path, state.depth)
-
-
-def _ring_atoms(state: Graphs, focus: Tensor, target: Tensor) -> tuple[Tensor, Tensor]:
-    """Return [B, K, N] atoms on shortest ways from the focus to each target, and ring sizes [B, K].
-
-    The size is the number of atoms of the smallest ring that the new bond closes.
-    """
-    N = state.path.shape[1]
-    ours = state.distance.gather(1, focus.view(-1, 1, 1).expand(-1, 1, N))
-    theirs = state.distance.gather(1, target.unsqueeze(2).expand(-1, -1, N))
-    length = ours.squeeze(1).gather(1, target)
-    return (ours + theirs) == length.unsqueeze(2), length + 1
-
-
-def _joined(
-    env: MolecularGraph, state: Graphs, here: Tensor, there: Tensor, kind: Tensor, other: Tensor,
-    order: Tensor,
-) -> Graphs:  # fmt: skip
-    """Return the molecules with the marks of a new bond at both ends; `free` at `there` only."""
-    hetero = _tables(env, kind.device).hetero
-    ends = (here | there) & (order > 1).unsqueeze(1)
-    bonded = (order > 0).unsqueeze(1)
-    near = (here & hetero[other].unsqueeze(1) & bonded).long()
-    near = near + (there & hetero[kind].unsqueeze(1)).long()
-    return replace(
-        state,
-        free=state.free - there.long() * order.unsqueeze(1),
-        multiple=state.multiple | ends,
-        linear=state.linear | (ends & (order > 2).unsqueeze(1)),
-        hetero=state.hetero + near,
-    )
-
-
-def _extended(distance: Tensor, focus: Tensor, here: Tensor, count: Tensor) -> Tensor:
-    """Return the distances with a new atom, marked by `here`, one bond from the focus."""
-    N = distance.shape[1]
-    row = distance.gather(1, focus.view(-1, 1, 1).expand(-1, 1, N)).squeeze(1) + 1
-    there = torch.arange(N, device=focus.device) < count.unsqueeze(1)
-    row = torch.where(there, row, FAR).to(distance.dtype)
-    row = torch.where(here, 0, row).to(distance.dtype)
-    with_row = torch.where(here.unsqueeze(2), row.unsqueeze(1), distance)
-    return torch.where(here.unsqueeze(1), row.unsqueeze(2), with_row)
-
-
-def _through(distance: Tensor, focus: Tensor, target: Tensor) -> Tensor:
-    """Return [B, N, N] the shortest ways that use a new bond between focus and target."""
-    N = distance.shape[1]
-    ours = distance.gather(1, focus.view(-1, 1, 1).expand(-1, 1, N)).squeeze(1)
-    theirs = distance.gather(1, target.view(-1, 1, 1).expand(-1, 1, N)).squeeze(1)
-    one = ours.unsqueeze(2) + theirs.unsqueeze(1)
-    return torch.minimum(one, one.transpose(1, 2)) + 1

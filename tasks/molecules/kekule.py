@@ -59,7 +59,7 @@ def pairs(family: Tensor, place: Tensor) -> Tensor:
     and place k absent or present (last axis)? The last k, no place, counts as absent."""
     inside = _inside(family.device).index_select(0, place)
     halves = torch.stack([family & ~inside, family & inside], dim=1).float()
-    return (halves @ _indicator(family.device)).unflatten(2, (PLACES + 1, 2)) > 0
+    return (halves @ _indicator(family.device)).view(-1, 2, PLACES + 1, 2) > 0
 
 
 def free_place(taken: Tensor) -> Tensor:

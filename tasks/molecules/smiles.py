@@ -136,8 +136,8 @@ class Smiles:
         """Return [B, F] float32 in [0, 1].
 
         The last action one-hot; how much of the length and atoms is used; what the current atom
-        has left; whether it is aromatic and uncovered, and any is; what was written last; which ring
-        numbers are open, with how far back they were opened.
+        has left; whether it is aromatic and uncovered, and any is; what was written last; which
+        ring numbers are open, with how far back they were opened.
         """
         N, rings = self.max_atoms, state.ring != NEVER
         left = (tables(self, state.last.device).free[at(state.token, state.here)]

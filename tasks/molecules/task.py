@@ -44,7 +44,7 @@ def task(
         environment = MolecularGraph(
             max_atoms, min_atoms, kinds, ring_sizes, max_rings, plausible=plausible
         )
-        proposer |= {"ring_sizes": ring_sizes, "max_rings": max_rings}
+        proposer |= {"ring_sizes": ring_sizes, "max_rings": max_rings, "environment": environment}
     elif representation == "smiles":
         from tasks.molecules.smiles import Smiles
 

@@ -47,7 +47,26 @@ DEFAULT_VOCABULARY: tuple[str, ...] = (
     "[PH]", "[PH+]", "[PH2]", "[P@@H]", "[O+]", "[B-]", "B", "[Si]",
 )  # fmt: skip
 # Without these a walk could not always be finished, so every vocabulary has them.
-ESSENTIAL = ("C", "c", "n", "o", "(", ")", "-", "=", "#", "1", "2", "3", "4", "5", "6", "7", "8", "9")
+ESSENTIAL = (
+    "C",
+    "c",
+    "n",
+    "o",
+    "(",
+    ")",
+    "-",
+    "=",
+    "#",
+    "1",
+    "2",
+    "3",
+    "4",
+    "5",
+    "6",
+    "7",
+    "8",
+    "9",
+)
 
 
 @dataclass(frozen=True)

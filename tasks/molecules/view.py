@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from html import escape
+from typing import Any
 
 from tasks.molecules.design import Molecule
 
@@ -15,18 +16,21 @@ COLUMNS = 4
 
 def show(design: Molecule) -> str:
     """Return the SMILES and a few properties, one line each."""
-    from rdkit.Chem import QED, Crippen, Descriptors, rdMolDescriptors
+    from rdkit.Chem import QED, rdMolDescriptors
 
     mol = design.mol
+    qed: Any = QED
+    logp, _ = rdMolDescriptors.CalcCrippenDescriptors(mol)
+    descriptors: Any = rdMolDescriptors
     return "\n".join(
         [
             design.smiles,
             f"  formula  {rdMolDescriptors.CalcMolFormula(mol)}",
-            f"  weight   {Descriptors.MolWt(mol):.1f} g/mol, {design.complexity} heavy atoms",
+            f"  weight   {descriptors._CalcMolWt(mol):.1f} g/mol, {design.complexity} heavy atoms",
             f"  rings    {rdMolDescriptors.CalcNumRings(mol)}, of them aromatic "
             f"{rdMolDescriptors.CalcNumAromaticRings(mol)}",
-            f"  logP     {Crippen.MolLogP(mol):.2f}, TPSA {rdMolDescriptors.CalcTPSA(mol):.1f} A^2",
-            f"  QED      {QED.qed(mol):.3f}",
+            f"  logP     {logp:.2f}, TPSA {rdMolDescriptors.CalcTPSA(mol):.1f} A^2",
+            f"  QED      {qed.qed(mol):.3f}",
             f"  scaffold {design.scaffold or 'none'}",
         ]
     )
@@ -70,7 +74,8 @@ def _structure(design: Molecule) -> str:
     mol = Chem.Mol(design.mol)
     mol.ClearProp("_Name")
     drawer = rdMolDraw2D.MolDraw2DSVG(*CELL)
-    drawer.drawOptions().clearBackground = False
+    options: Any = drawer.drawOptions()
+    options.clearBackground = False
     rdMolDraw2D.PrepareAndDrawMolecule(drawer, mol)
     drawer.FinishDrawing()
     body = re.search(r"<svg[^>]*>(.*)</svg>", drawer.GetDrawingText(), re.DOTALL)

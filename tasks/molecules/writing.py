@@ -12,7 +12,16 @@ from tasks.molecules import kekule
 from tasks.molecules.bits import bit, highest_index, holds
 from tasks.molecules.grammar import Look, look, members, single_room, ways_on
 from tasks.molecules.smiles import (
-    ATOM, BOND, CLOSED, DIGITS, NEVER, OPENED, ROOT, Strings, at, tables,
+    ATOM,
+    BOND,
+    CLOSED,
+    DIGITS,
+    NEVER,
+    OPENED,
+    ROOT,
+    Strings,
+    at,
+    tables,
 )  # fmt: skip
 
 if TYPE_CHECKING:

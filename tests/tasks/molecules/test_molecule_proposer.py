@@ -1,0 +1,54 @@
+import numpy as np
+import pytest
+
+from designer.errors import InputError
+from designer.testing import check_proposer, walk
+from tasks.molecules.design import parse
+from tasks.molecules.graph import MolecularGraph
+from tasks.molecules.proposer import Genetic
+from tasks.molecules.task import starters
+
+PARENTS = [parse(smiles) for smiles, _ in starters()[:40]]
+
+
+def test_contract() -> None:
+    check_proposer(Genetic(), PARENTS)
+    check_proposer(Genetic(max_atoms=40, flat=False, plausible=False), PARENTS[:1])
+
+
+def test_children_keep_the_limits(capfd: pytest.CaptureFixture[str]) -> None:
+    env = MolecularGraph(24, 6)
+    proposer = Genetic(24, 6, ring_sizes=(5, 6), max_rings=4, environment=env)
+    children = proposer(PARENTS, 150, np.random.default_rng(3))
+    assert len(children) > 50
+    assert len({child.key for child in children}) == len(children)
+    assert not {child.key for child in children} & {parent.key for parent in PARENTS}
+    for child in children:
+        rings = child.mol.GetRingInfo().AtomRings()
+        assert 6 <= child.complexity <= 24 and len(rings) <= 4
+        assert {len(ring) for ring in rings} <= {5, 6}
+        assert parse(child.key) == child and "@" not in child.key
+    assert None not in env.encode(children)
+    assert capfd.readouterr().err == ""  # RDKit's messages about rejected children
+
+
+def test_search_from_nothing_finds_drug_like_molecules() -> None:
+    from rdkit.Chem import QED
+
+    env, rng = MolecularGraph(min_atoms=8), np.random.default_rng(0)
+    rows = walk(env, 64, seed=0)[0].tolist()
+    found = {d.key: (QED.qed(d.mol), d) for d in env.decode(rows) if d is not None}
+    before = max(score for score, _ in found.values())
+    for _ in range(12):
+        best = sorted(found.values(), key=lambda pair: -pair[0])[:60]
+        for child in Genetic()([d for _, d in best], 40, rng):
+            found.setdefault(child.key, (QED.qed(child.mol), child))
+    after = max(score for score, _ in found.values())
+    assert before < 0.85 < after  # measured with this seed: see docs; 0.9 after 500 children
+
+
+def test_bad_settings() -> None:
+    with pytest.raises(InputError, match="crossover"):
+        Genetic(crossover=1.5)
+    with pytest.raises(InputError, match="greed"):
+        Genetic(greed=0)
