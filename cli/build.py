@@ -16,6 +16,7 @@ from designer.campaign import Campaign
 from designer.config import Document, show
 from designer.constraints import Constraint, refuse_contradictions
 from designer.counterfactual import part_steps
+from designer.differentiable import DIFFERENTIABLE
 from designer.errors import InputError
 from designer.laboratory import Laboratory
 from designer.learner import LEARNERS, Learner, LearnerSettings
@@ -27,7 +28,7 @@ from designer.store import Store
 from designer.suiting import suits
 from designer.toml import Keys
 from designer.transforms import TRANSFORMS
-from oracles import ORACLES, PENALTIES
+from oracles import OBJECTIVES, ORACLES, PENALTIES
 from oracles.isolation import Limits
 from oracles.pool import Parallel
 from oracles.registry import resolve_oracle
@@ -38,7 +39,7 @@ TABLES = (
     "constraint", "proposer", "bandit",
 )  # fmt: skip
 # any oracle may be a penalty and the other way round; where both have a name, their own wins
-WANTED, COSTS = PENALTIES | ORACLES, ORACLES | PENALTIES
+WANTED, COSTS = PENALTIES | ORACLES | OBJECTIVES, ORACLES | OBJECTIVES | PENALTIES
 
 
 @dataclass(frozen=True)
@@ -167,9 +168,14 @@ def _learner(
     objective: Objective,
 ) -> Learner:
     """Return the learner, beside the frozen policy of an earlier run where `[prior]` names one."""
-    make = use.find(("learner",), LEARNERS, "reinforce")
+    make = use.find(("learner",), LEARNERS | DIFFERENTIABLE, "reinforce")
     given = {} if "seed" in document.table(("learner",), {}) else {"seed": search.seed}
     settings: Any = document.build(("learner",), make, given)
+    if hasattr(settings, "learner"):  # its gradient goes through the design
+        if "prior" in document.data:
+            raise document.error(("prior",), "this kind of learner has no prior; leave [prior] out")
+        with document.blamed(("learner",)):
+            return settings.learner(policy, task.environment, objective)  # type: ignore[no-any-return]
     prior: Any = None
     if "prior" in document.data:
         earlier: Prior = document.build(("prior",), Prior)

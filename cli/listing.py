@@ -42,19 +42,21 @@ def listing(what: str) -> None:
 
 
 def _groups() -> dict[str, Mapping[str, str]]:
+    from designer.differentiable import DIFFERENTIABLE
     from designer.learner import LEARNERS
     from designer.policy import POLICIES
     from designer.transforms import TRANSFORMS
-    from oracles import ORACLES, PENALTIES
+    from oracles import OBJECTIVES, ORACLES, PENALTIES
     from tasks import TASKS
 
     return {
         "tasks": TASKS,
         "oracles": ORACLES,
+        "objectives": OBJECTIVES,
         "penalties": PENALTIES,
         "transforms": TRANSFORMS,
         "policies": POLICIES,
-        "learners": LEARNERS,
+        "learners": LEARNERS | DIFFERENTIABLE,
         "tables": {
             "campaign": "designer.settings:Settings",
             "machine": "cli.build:Machine",

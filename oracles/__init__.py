@@ -1,4 +1,4 @@
-"""What judges designs: short names of oracles and penalties, each a "module:attribute"."""
+"""What judges designs: oracles, objectives and penalties by name, each a "module:attribute"."""
 
 ORACLES: dict[str, str] = {
     # molecules
@@ -13,12 +13,20 @@ ORACLES: dict[str, str] = {
     "hbd": "oracles.descriptors:hbd",
     "hba": "oracles.descriptors:hba",
     "fsp3": "oracles.descriptors:fsp3",
+    "bertz": "oracles.descriptors:bertz",
     "stereo_centres": "oracles.descriptors:stereo_centres",
     "sa": "oracles.sa:SyntheticAccessibility",
     "similarity": "oracles.similarity:Similarity",
     "substructure": "oracles.similarity:Substructure",
+    "element_count": "oracles.isomers:ElementCount",
+    "isomers": "oracles.isomers:Isomers",
+    "drd2": "oracles.classifiers:drd2",
+    "gsk3b": "oracles.classifiers:gsk3b",
+    "jnk3": "oracles.classifiers:jnk3",
     # folds
     "energy": "oracles.energies:Energy",
+    "fold_fit": "oracles.foldfit:FoldFit",
+    "foldability": "oracles.foldfit:Foldability",
     "ab_energy": "oracles.offlattice:AbEnergy",
     # equations
     "fit": "oracles.fit:Fit",
@@ -38,4 +46,29 @@ PENALTIES: dict[str, str] = {
     "token_length": "oracles.penalties:TokenLength",
     "heavy_atoms": "oracles.penalties:HeavyAtoms",
     "sa": "oracles.penalties:SyntheticAccessibility",
+}
+
+# Benchmark tasks put together from oracles; `data/objectives.toml` says how.
+OBJECTIVES: dict[str, str] = {
+    "albuterol_similarity": "oracles.objectives:albuterol_similarity",
+    "amlodipine_mpo": "oracles.objectives:amlodipine_mpo",
+    "aripiprazole_similarity": "oracles.objectives:aripiprazole_similarity",
+    "celecoxib_rediscovery": "oracles.objectives:celecoxib_rediscovery",
+    "deco_hop": "oracles.objectives:deco_hop",
+    "fexofenadine_mpo": "oracles.objectives:fexofenadine_mpo",
+    "isomers_c7h8n2o2": "oracles.objectives:isomers_c7h8n2o2",
+    "isomers_c9h10n2o2pf2cl": "oracles.objectives:isomers_c9h10n2o2pf2cl",
+    "isomers_c11h24": "oracles.objectives:isomers_c11h24",
+    "median1": "oracles.objectives:median1",
+    "median2": "oracles.objectives:median2",
+    "mestranol_similarity": "oracles.objectives:mestranol_similarity",
+    "osimertinib_mpo": "oracles.objectives:osimertinib_mpo",
+    "perindopril_mpo": "oracles.objectives:perindopril_mpo",
+    "ranolazine_mpo": "oracles.objectives:ranolazine_mpo",
+    "scaffold_hop": "oracles.objectives:scaffold_hop",
+    "sitagliptin_mpo": "oracles.objectives:sitagliptin_mpo",
+    "thiothixene_rediscovery": "oracles.objectives:thiothixene_rediscovery",
+    "troglitazone_rediscovery": "oracles.objectives:troglitazone_rediscovery",
+    "valsartan_smarts": "oracles.objectives:valsartan_smarts",
+    "zaleplon_mpo": "oracles.objectives:zaleplon_mpo",
 }

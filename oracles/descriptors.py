@@ -41,6 +41,7 @@ PROPERTIES: dict[str, Property] = {
     "hba": Property("hydrogen-bond acceptors, count", f"{_MOL}:CalcNumHBA"),
     "fsp3": Property("share of sp3 carbons, 0 to 1", f"{_MOL}:CalcFractionCSP3"),
     "stereo_centres": Property("count, assigned or not", f"{_MOL}:CalcNumAtomStereoCenters"),
+    "bertz": Property("complexity, bits", "rdkit.Chem.GraphDescriptors:BertzCT", cheap=False),
 }
 
 
@@ -133,3 +134,8 @@ def fsp3(name: str = "fsp3") -> Descriptor:
 def stereo_centres(name: str = "stereo_centres") -> Descriptor:
     """Tetrahedral stereo centres, assigned or not."""
     return Descriptor("stereo_centres", name)
+
+
+def bertz(name: str = "bertz") -> Descriptor:
+    """Topological complexity (Bertz 1981): 0 for one atom, some 900 for a drug."""
+    return Descriptor("bertz", name)
