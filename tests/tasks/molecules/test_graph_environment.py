@@ -123,7 +123,7 @@ def test_what_it_cannot_build_is_none() -> None:
 
 
 def test_bad_settings() -> None:
-    with pytest.raises(InputError, match="did you mean 'SO2'"):
+    with pytest.raises(InputError, match="did you mean 'SO'"):
         MolecularGraph(kinds=("C", "SO3"))
     with pytest.raises(InputError, match="min_atoms 9"):
         MolecularGraph(max_atoms=8, min_atoms=9)

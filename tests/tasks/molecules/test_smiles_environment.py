@@ -80,7 +80,8 @@ def _accepted(env: Smiles, words: tuple[str, ...], length: int) -> set[str]:
 def _readable(words: tuple[str, ...], length: int) -> set[str]:
     """Return all strings of these tokens that RDKit reads, in the spelling the mask keeps to.
 
-    That is: ring numbers open in order and without a bond symbol, and a branch is never the last.
+    That is: ring numbers open in order and without a bond symbol, none closes by a triple bond,
+    and a branch is never the last.
     """
     found = set()
     for size in range(1, length + 1):
@@ -88,7 +89,7 @@ def _readable(words: tuple[str, ...], length: int) -> set[str]:
             text = "".join(tokens)
             balanced = tokens.count("1") % 2 == tokens.count("2") % 2 == 0
             ordered = "2" not in text or ("1" in text and text.index("1") < text.index("2"))
-            marked = any(f"{symbol}1" in text.split("1")[0] + "1" for symbol in "=#")
+            marked = text.split("1")[0][-1:] == "=" or "#1" in text
             ends = text[0] in "()=#12" or text[-1] in "()=#" or "))" in text
             if balanced and ordered and not marked and not ends and _reads(text):
                 found.add(text)
