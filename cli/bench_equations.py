@@ -33,6 +33,7 @@ from tasks.symbolic.parser import parse
 from tasks.symbolic.task import is_exact
 
 _SPEC = re.compile(r"([UE])\(([^;]+);([^;]+);(\d+)\)")
+_BASE = ("m", "s", "kg", "K", "volt")  # of the exponents in a list of formulas
 _DIGITS = 50  # in which two laws are compared
 _FITTED = 1e-8  # relative difference that fitted constants may leave
 
@@ -69,7 +70,12 @@ class Outcome:
 
 
 def bench(
-    suite: str, seeds: int, limit: float, only: Sequence[str], options: Options
+    suite: str,
+    seeds: int,
+    limit: float,
+    only: Sequence[str],
+    options: Options,
+    with_units: bool = False,
 ) -> None:
     """Run the cases of a suite and print a line each, then the share that was recovered."""
     cases = [case for case in cases_of(suite) if not only or case.name in only]
@@ -78,7 +84,7 @@ def bench(
     done, first = [], options.seed or 0
     for case in cases:
         for seed in range(first, first + seeds):
-            outcome = run(case, seed, limit, options)
+            outcome = run(case, seed, limit, options, with_units)
             done.append(outcome)
             if not options.as_json:
                 print(line(outcome), flush=True)
@@ -133,7 +139,9 @@ def truth(case: Case) -> Expression:
     return parse(case.formula, library("all", case.variables, constant=True))
 
 
-def run(case: Case, seed: int, limit: float, options: Options) -> Outcome:
+def run(
+    case: Case, seed: int, limit: float, options: Options, with_units: bool = False
+) -> Outcome:
     """Return what the shipped campaign finds of a case within `limit` seconds."""
     x, y = sample(case, seed)
     with tempfile.TemporaryDirectory() as folder:
@@ -147,6 +155,8 @@ def run(case: Case, seed: int, limit: float, options: Options) -> Outcome:
         task = {"data": str(file), "target": "target", "operators": case.operators}
         for key, value in {**task, "constants": case.constants}.items():
             document.override(("task", key), value, "the suite")
+        if case.units is not None and with_units:
+            document.override(("task", "units"), str(_unit_file(case, Path(folder))), "the list")
         document.override(("campaign", "seed"), seed, "--seeds")
         document.override(("campaign", "time"), limit, "--limit")
         campaign = build(document).campaign()
@@ -201,6 +211,19 @@ def _value(expression: Any, place: dict[Any, Any]) -> Any:
 
     value = sympy.N(expression.subs(place), _DIGITS)
     return value if value.is_real and value.is_finite else None
+
+
+def _unit_file(case: Case, folder: Path) -> Path:
+    """Write the units of a case as `--units` reads them."""
+    assert case.units is not None
+    names = [*case.variables, "target"]
+    lines = ["name,unit"]
+    for name, powers in zip(names, case.units, strict=True):
+        factors = [f"{b}^{p}" for b, p in zip(_BASE, powers.split(";"), strict=True) if p != "0"]
+        lines.append(f"{name},{' '.join(factors) or '1'}")
+    file = folder / "units.csv"
+    file.write_text("\n".join(lines) + "\n", encoding="utf-8")
+    return file
 
 
 def _shipped(row: dict[str, str]) -> Case:

@@ -53,12 +53,15 @@ def equation(
         str | None, typer.Option(help="Column to explain. Without it, the last one.")
     ] = None,
     weights: Annotated[str | None, typer.Option(help="Column of sample weights.")] = None,
+    units: Annotated[
+        Path | None, typer.Option(help="CSV of name,unit: equations must balance.")
+    ] = None,
 ) -> None:
     """Discover an equation in a CSV."""
     from cli.presets import equation
     from cli.session import start
 
-    start(equation(data, target, weights), options)
+    start(equation(data, target, weights, units), options)
 
 
 @app.command()
@@ -203,7 +206,7 @@ def init(
 @app.command()
 @with_options(only=("as_json", "debug", "device", "seed"))
 def bench(
-    name: Annotated[str, typer.Argument(metavar="NAME", help="pipeline, folding, reliability")],
+    name: Annotated[str, typer.Argument(metavar="NAME", help="pipeline, equations, folding, reliability")],
     options: Options,
     long: Annotated[bool, typer.Option("--long", help="More of everything; hours.")] = False,
     only: Annotated[list[str] | None, typer.Option(help="folding: sets or sequences.")] = None,
@@ -212,12 +215,21 @@ def bench(
         list[str] | None, typer.Option(metavar="LATTICES=PROGRAM", help="folding: compare.")
     ] = None,
     stretch: Annotated[float, typer.Option(help="folding: time allowed, in bars.")] = 1.0,
+    suite: Annotated[
+        str, typer.Option(help="equations: nguyen, jin, constant, livermore, r, or FORMULAS.csv.")
+    ] = "nguyen",
+    limit: Annotated[float, typer.Option(help="equations: seconds for each search.")] = 90.0,
+    units: Annotated[bool, typer.Option("--units", help="equations: with their units.")] = False,
 ) -> None:
     """Measure: `pipeline` times the stages, `folding` the search, `reliability` injects faults."""
     if name == "folding":
         from cli.bench_folding import bench_folding
 
         return bench_folding(options, only or [], seeds, peer or [], stretch)
+    if name == "equations":
+        from cli.bench_equations import bench as bench_equations
+
+        return bench_equations(suite, seeds, limit, only or [], options, units)
     from cli.bench import bench
 
     bench(name, options, long)

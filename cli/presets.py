@@ -24,7 +24,9 @@ def shipped(kind: str) -> Document:
     return document
 
 
-def equation(data: Path, target: str | None, weights: str | None) -> Document:
+def equation(
+    data: Path, target: str | None, weights: str | None, units: Path | None = None
+) -> Document:
     """Return the campaign that explains a column of a CSV."""
     document = shipped("equation")
     named = str(data.absolute()) if data.exists() or data.suffix else str(data)
@@ -35,6 +37,8 @@ def equation(data: Path, target: str | None, weights: str | None) -> Document:
         document.table(("task",)).pop("target", None)
     if weights is not None:
         document.override(("task", "weights"), weights, "--weights")
+    if units is not None:
+        document.override(("task", "units"), str(units.absolute()), "--units")
     return document
 
 

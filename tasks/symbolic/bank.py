@@ -19,6 +19,7 @@ from tasks.symbolic.environment import Expressions
 from tasks.symbolic.library import Library
 from tasks.symbolic.strips import Ints, Strips, joined, single, whole
 from tasks.symbolic.trees import read
+from tasks.symbolic.units import balance, unit_tables
 
 _DIGITS = 10  # blocks that agree in so many digits at every point are one
 
@@ -30,6 +31,7 @@ class Bank:
     rows: Strips  # [M, W]
     values: Floats  # [M, P]
     starts: Ints  # [sizes + 1]
+    units: Floats | None = None  # [M, U], where the search has units
 
     def __len__(self) -> int:
         return len(self.rows)
@@ -55,7 +57,8 @@ def stock(env: Expressions, x: Floats, most: int = 10_000, largest: int = 9) -> 
     leaf = np.arange(library.first_variable, library.constant_id)
     rows, values = single(leaf)[0], _leaves(library, x)
     width = min(largest, env.max_length)
-    free = replace(env, min_length=1)
+    units = None if env.units is None else replace(env.units, target=None)
+    free = replace(env, min_length=1, units=units)
     found: list[tuple[Strips, Floats]] = []
     seen: set[int] = set()
     total = 0
@@ -73,7 +76,11 @@ def stock(env: Expressions, x: Floats, most: int = 10_000, largest: int = 9) -> 
     tokens = np.concatenate([part[0].tokens for part in found])[:most].astype(np.int64)
     stored = Strips(tokens, np.full(tokens.shape, np.nan))
     everything = np.concatenate([part[1] for part in found])[:most]
-    return Bank(stored, everything, np.minimum(np.array(cut), len(tokens)))
+    own = None
+    if units is not None:
+        table = unit_tables(units, library, torch.device("cpu"))
+        own = balance(read(torch.from_numpy(tokens), library), table)[0][0].numpy()
+    return Bank(stored, everything, np.minimum(np.array(cut), len(tokens)), own)
 
 
 def _leaves(library: Library, x: Floats) -> Floats:

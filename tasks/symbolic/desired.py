@@ -19,6 +19,7 @@ import torch
 from designer.protocols import Floats
 from tasks.symbolic.bank import Bank
 from tasks.symbolic.strips import Ints
+from tasks.symbolic.units import POWERS, PRODUCT, SAME
 
 Inverse = Callable[[bool, Floats, Floats], tuple[Floats, Floats]]
 
@@ -58,9 +59,17 @@ class Wanted:
 
     values: Floats  # [N, P]
     slope: Floats  # [N, P]
+    units: Floats | None = None  # [N, U] what unit they should have
 
-    def through(self, name: str, second: bool, rows: Ints, other: Floats) -> None:
-        """Invert one operator for some of the rows, in place; `other` is its other operand."""
+    def through(
+        self, name: str, second: bool, rows: Ints, other: Floats, unit: Floats | None = None
+    ) -> None:
+        """Invert one operator for some of the rows, in place.
+
+        `other` is the value of its other operand, `unit` [n, U] the unit of that.
+        """
+        if self.units is not None and unit is not None:
+            self.units[rows] = _unit_through(name, second, self.units[rows], unit)
         inverse = INVERSES.get(name)
         if inverse is None:
             self.values[rows] = np.nan
@@ -93,12 +102,42 @@ def match(wanted: Wanted, bank: Bank, mode: str, rng: np.random.Generator) -> Ma
         weight = weight / np.where(total > 0, total, 1.0)
         usable = (known.mean(1) >= _KNOWN_SHARE) & (total[:, 0] > 0) & np.isfinite(total[:, 0])
         values = np.where(known, wanted.values, 0.0)
-        some = range(0, len(values), _CHUNK)
+        any_unit = wanted.units is None or bank.units is None
+        some = range(0, len(values) if any_unit else 0, _CHUNK)
         parts = [_nearest(values[i : i + _CHUNK], weight[i : i + _CHUNK], bank, mode, rng)
                  for i in some]  # fmt: skip
-        block = np.concatenate(parts) if parts else np.zeros(0, dtype=np.int64)
+        block = np.concatenate(parts) if parts else np.full(len(values), -1)
+        if wanted.units is not None and bank.units is not None:
+            block = _of_unit(wanted.units, values, weight, bank, mode, rng, block)
         factor, shift = _around(values, weight, bank.values[block], mode)
     return Match(np.where(usable, block, -1), factor, shift)
+
+
+def _unit_through(name: str, second: bool, unit: Floats, other: Floats) -> Floats:
+    """Return the unit an operand must have for the operator's value to have `unit`."""
+    if name in SAME:
+        return unit
+    if name in PRODUCT:
+        if second:
+            return unit - other if PRODUCT[name] > 0 else other - unit
+        return unit - PRODUCT[name] * other
+    return unit / POWERS[name] if name in POWERS else unit * 0.0
+
+
+def _of_unit(
+    units: Floats, d: Floats, w: Floats, bank: Bank, mode: str, rng: np.random.Generator, at: Ints
+) -> Ints:
+    """Return [N] as `at`, with the nearest block among those of the wanted unit, -1 for none."""
+    assert bank.units is not None
+    out = np.full(len(at), -1)
+    for unit in np.unique(np.round(units, 4), axis=0):
+        rows = np.flatnonzero((np.abs(units - unit) < 1e-3).all(1))
+        some = np.flatnonzero((np.abs(bank.units - unit) < 1e-3).all(1))
+        if len(some):
+            starts = np.searchsorted(some, bank.starts)
+            part = Bank(bank.rows.take(some), bank.values[some], starts)
+            out[rows] = some[_nearest(d[rows], w[rows], part, mode, rng)]
+    return out
 
 
 def _nearest(d: Floats, w: Floats, bank: Bank, mode: str, rng: np.random.Generator) -> Ints:

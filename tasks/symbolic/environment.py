@@ -18,10 +18,12 @@ from torch import Tensor
 
 from designer.errors import InputError
 from tasks.symbolic import rules as r
+from tasks.symbolic import slotted
 from tasks.symbolic.expression import Expression, ExpressionBatch, translate
 from tasks.symbolic.lawful import lawful
 from tasks.symbolic.library import Library
-from tasks.symbolic.trees import Trees, pack
+from tasks.symbolic.trees import PAD, Trees, pack, read
+from tasks.symbolic.units import Units, fits_target, unit_tables
 from tasks.symbolic.variants import respell
 
 PARENT, SIBLING, DEPTH, CONTEXT, ROLE = range(5)  # the fields of a slot
@@ -36,6 +38,7 @@ class Writing:
     length: Tensor  # [B] int64, tokens written
     constants: Tensor  # [B] int64, constants written
     previous: Tensor  # [B] int64, the last token; A before the first
+    wanted: Tensor | None = None  # [B, S, U + 1] each slot's unit, and how it is known
 
 
 @dataclass(frozen=True)
@@ -55,6 +58,7 @@ class Expressions:
     inverses: tuple[tuple[str, ...], ...] = r.INVERSES
     distinct: tuple[str, ...] = r.DISTINCT
     idle_constants: bool = False
+    units: Units | None = None
 
     def __post_init__(self) -> None:
         if not 1 <= self.min_length <= self.max_length:
@@ -86,7 +90,10 @@ class Expressions:
         slots = torch.zeros(batch_size, self._most_open + 1, 5, dtype=torch.int64, device=device)
         slots[:, 0, PARENT] = slots[:, 0, SIBLING] = A
         zeros = slots.new_zeros(batch_size)
-        return Writing(slots, zeros + 1, zeros, zeros, zeros + A)
+        wanted = None
+        if self.units is not None:
+            wanted = slotted.begin(slots, unit_tables(self.units, self.library, device))
+        return Writing(slots, zeros + 1, zeros, zeros, zeros + A, wanted)
 
     def observe(self, state: Writing, /) -> Tensor:
         """Return [B, F] float32, every entry between 0 and 1."""
@@ -120,6 +127,9 @@ class Expressions:
         token = torch.arange(self.num_actions, device=parent.device)
         same = rule.distinct[parent].unsqueeze(1) & (sibling.unsqueeze(1) == token)
         wise &= ~(second & same & (rule.arity == 0))
+        if self.units is not None and state.wanted is not None:
+            table = unit_tables(self.units, self.library, parent.device)
+            possible = _prefer(possible, slotted.fits(state.wanted, state.open, table))
         legal = _prefer(possible, wise)
         longer = (rule.arity > 0) | (ends >= self.min_length) | (state.open > 1).unsqueeze(1)
         legal = _prefer(legal, longer)
@@ -141,12 +151,17 @@ class Expressions:
         at = torch.stack([state.open - 1, state.open], dim=1)
         at = torch.where((state.open > 0).unsqueeze(1), at, last).clamp(max=last)
         slots.scatter_(1, at.unsqueeze(2).expand(-1, -1, 5), torch.stack([lower, upper], dim=1))
+        wanted = state.wanted
+        if self.units is not None and wanted is not None:
+            table = unit_tables(self.units, self.library, action.device)
+            wanted = slotted.after(wanted, at, below, action, rule.arity[action], table)
         return Writing(
             slots=slots,
             open=state.open + (rule.arity[action] - 1) * active,
             length=state.length + active,
             constants=state.constants + rule.constant[action] * active,
             previous=torch.where(active.bool(), action, state.previous),
+            wanted=wanted,
         )
 
     def done(self, state: Writing, /) -> Tensor:
@@ -161,7 +176,7 @@ class Expressions:
             tokens = torch.from_numpy(np.ascontiguousarray(actions, dtype=np.int64))
         else:
             tokens = pack([list(row) for row in actions])
-        return ExpressionBatch(tokens, self.library)
+        return ExpressionBatch(tokens, self.library, self.balanced if self.units else None)
 
     def encode(
         self, designs: Sequence[Expression], rng: np.random.Generator | None = None
@@ -198,14 +213,25 @@ class Expressions:
             fine &= torch.where(tokens[:, t] >= 0, here & (state.open > 0), True)
             # a row that has failed goes on with something legal: its slots would not suffice
             state = self.step(state, torch.where(here, action, mask.to(torch.uint8).argmax(1)))
-        return [bool(x) for x in (fine & (state.open == 0) & (state.length == length)).tolist()]
+        fine &= (state.open == 0) & (state.length == length)
+        if self.units is not None:
+            whole = torch.where(fine.unsqueeze(1), tokens, PAD)
+            fine &= self.balanced(read(whole, self.library))
+        return [bool(x) for x in fine.tolist()]
 
     def lawful(self, trees: Trees) -> Tensor:
         """Return [N] bool for complete expressions: True only where `legal` is, and fast.
 
         Here rules never yield, so a few legal rows are False.
         """
-        return lawful(trees, self, _rules(self, trees.tokens.device))
+        fine = lawful(trees, self, _rules(self, trees.tokens.device))
+        return fine & self.balanced(trees)
+
+    def balanced(self, trees: Trees) -> Tensor:
+        """Return [N] bool, whether units balance and give the target's; True without units."""
+        if self.units is None:
+            return torch.ones_like(trees.tokens[0], dtype=torch.bool)
+        return fits_target(trees, unit_tables(self.units, self.library, trees.tokens.device))
 
     @property
     def _most_open(self) -> int:

@@ -27,6 +27,7 @@ from tasks.symbolic.semantic import Aim, made_to_measure
 from tasks.symbolic.strips import Ints, Strips, stacked, strips
 from tasks.symbolic.table import Table
 from tasks.symbolic.trees import read
+from tasks.symbolic.units import unit_tables
 
 EXACT = 1e-20  # an nmse this small is the rounding of the law itself
 _TINY = 1e-26  # keeps logarithms finite
@@ -107,7 +108,9 @@ class Evolution:
         if len(y) > self.points:
             rows = np.random.default_rng(0).choice(len(y), size=self.points, replace=False)
             x, y = x[rows], y[rows]
-        return Aim(self.bank_of(x), x, y)
+        units, library = self.environment.units, self.environment.library
+        table = None if units is None else unit_tables(units, library, torch.device("cpu"))
+        return Aim(self.bank_of(x), x, y, table)
 
     def bank_of(self, x: Floats) -> Bank:
         """Return the blocks on some points."""

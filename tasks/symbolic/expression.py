@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, overload
 
@@ -13,7 +13,7 @@ from torch import Tensor
 
 from tasks.symbolic.library import Library
 from tasks.symbolic.printing import infix, number
-from tasks.symbolic.trees import PAD, closed, keys, pack, read
+from tasks.symbolic.trees import PAD, Trees, closed, keys, pack, read
 
 if TYPE_CHECKING:
     import sympy
@@ -92,12 +92,22 @@ class Expression:
 class ExpressionBatch(Sequence["Expression | None"]):
     """Many expressions as one array; items are made when asked for, and made once."""
 
-    def __init__(self, tokens: Tensor, library: Library) -> None:
-        """Take [N, T] tokens on the CPU; a row that never closes is no expression."""
+    def __init__(
+        self,
+        tokens: Tensor,
+        library: Library,
+        fits: Callable[[Trees], Tensor] | None = None,
+    ) -> None:
+        """Take [N, T] tokens on the CPU; a row that never closes is no expression.
+
+        Neither is one for which `fits` says False: its units do not balance.
+        """
         lengths = closed(tokens, library)
         width = int(lengths.max()) if len(tokens) else 0
         kept = torch.arange(width) < lengths.unsqueeze(1)
         self.tokens = torch.where(kept, tokens[:, :width], PAD)
+        if fits is not None and width:
+            lengths = lengths * fits(read(self.tokens, library))
         self.library, self.lengths = library, lengths
         self._items: list[Expression | bool | None] = [False] * len(tokens)
         self._keys: list[str] | None = None

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
@@ -13,6 +13,7 @@ from tasks.symbolic.desired import Match, Wanted, match
 from tasks.symbolic.graph import build, values
 from tasks.symbolic.strips import Ints, Segment, Strips, ends, single
 from tasks.symbolic.trees import read
+from tasks.symbolic.units import UnitTables, balance
 from tasks.symbolic.variation import Alphabet, Made, replaced, somewhere
 
 
@@ -23,6 +24,7 @@ class Aim:
     bank: Bank
     x: Floats  # [P, V]
     y: Floats  # [P]
+    units: UnitTables | None = None
 
 
 def made_to_measure(
@@ -36,8 +38,8 @@ def made_to_measure(
     stop = ends(rows, at, a.arity)
     with np.errstate(all="ignore"):
         root = (aim.y - outer[:, 1:]) / outer[:, :1]
-        wanted, here = _walk(rows, at, Wanted(root, np.ones_like(root)), aim, a)
-        operator, left = _on_top(wanted, here, a, rng)
+        wanted, here, unit = _walk(rows, at, Wanted(root, np.ones_like(root)), aim, a)
+        operator, left = _on_top(wanted, here, unit, a, rng)
     found = match(wanted, aim.bank, mode, rng)
     usable = np.flatnonzero(found.block >= 0)
     kept = [part[usable] for part in (at, stop, operator, left)]
@@ -47,8 +49,8 @@ def made_to_measure(
 
 def _walk(
     rows: Strips, at: Ints, wanted: Wanted, aim: Aim, a: Alphabet
-) -> tuple[Wanted, Floats]:
-    """Return what the subtrees at `at` should be, and what they are now [N, P]."""
+) -> tuple[Wanted, Floats, Floats | None]:
+    """Return what the subtrees at `at` should be, what they are now [N, P], and in what unit."""
     library = a.library
     tokens = torch.from_numpy(rows.tokens)
     constants = torch.from_numpy(rows.constants(library))
@@ -57,7 +59,12 @@ def _walk(
     out = values(graph, torch.from_numpy(aim.x), constants).numpy()
     node = graph.where.numpy()
     first, second = trees.first.numpy(), trees.second.numpy()
-    place = np.zeros(len(rows), dtype=np.int64)
+    place, every = np.zeros(len(rows), dtype=np.int64), np.arange(len(rows))
+    units = None
+    if aim.units is not None and aim.units.target is not None:
+        units = balance(trees, aim.units)[0].numpy()
+        goal = np.broadcast_to(aim.units.target.numpy(), units.shape[1:]).copy()
+        wanted = replace(wanted, units=goal)
     while True:
         going = np.flatnonzero(place != at)
         if not len(going):
@@ -66,19 +73,22 @@ def _walk(
         token = rows.tokens[going, here]
         one, two = first[here, going], second[here, going]
         right = (a.arity[token] == 2) & (at[going] >= two)
-        other = out[node[np.where(right, one, two), going]]
+        beside = np.where(right, one, two)
+        other = out[node[beside, going]]
+        unit = None if units is None else units[beside, going]
         for kind in np.unique(token):
             for side in (False, True):
                 some = np.flatnonzero((token == kind) & (right == side))
                 if len(some):
                     name = library.operators[kind].name
-                    wanted.through(name, side, going[some], other[some])
+                    own = None if unit is None else unit[some]
+                    wanted.through(name, side, going[some], other[some], own)
         place[going] = np.where(right, two, one)
-    return wanted, out[node[at, np.arange(len(rows))]]
+    return wanted, out[node[at, every]], None if units is None else units[at, every]
 
 
 def _on_top(
-    wanted: Wanted, here: Floats, a: Alphabet, rng: np.random.Generator
+    wanted: Wanted, here: Floats, unit: Floats | None, a: Alphabet, rng: np.random.Generator
 ) -> tuple[Ints, Ints]:
     """Let some rows keep their subtree below a new operator; want that one's other operand.
 
@@ -94,7 +104,8 @@ def _on_top(
         for side in (0, 1):
             some = np.flatnonzero((operator == kind) & (left == side))
             if len(some):
-                wanted.through(a.library.operators[kind].name, side == 0, some, here[some])
+                name, own = a.library.operators[kind].name, None if unit is None else unit[some]
+                wanted.through(name, side == 0, some, here[some], own)
     return operator, left
 
 

@@ -20,6 +20,7 @@ from tasks.symbolic.parser import parse
 from tasks.symbolic.proposer import Genetic
 from tasks.symbolic.rules import DISTINCT, NESTING
 from tasks.symbolic.table import Table, read_table
+from tasks.symbolic.units import Units, read_units
 
 TABLES = ("planets", "hubble_1929", "balmer", "boyle_1662", "water_vapour")  # shipped in data/
 
@@ -41,6 +42,8 @@ def task(
     offset: bool = False,
     search: Literal["evolution", "genetic", "none"] = "evolution",
     measure: bool = True,
+    units: str | Path | None = None,
+    free_units: bool = False,
 ) -> Task:
     """Return the task of explaining one column of a CSV by the others.
 
@@ -57,6 +60,8 @@ def task(
     search      what breeds equations beside the policy: evolution (many generations a step),
                 genetic (one), or none
     measure     whether evolution also builds in what the target asks for at some place
+    units       CSV file with the columns name,unit: equations must then balance
+    free_units  whether constants may have units of their own
     """
     table = read_table(_located(data), target, weights, missing)
     return make_task(
@@ -71,6 +76,7 @@ def task(
         offset=offset,
         search=search,
         measure=measure,
+        units=None if units is None else _units(units, table, free_units),
     )
 
 
@@ -87,6 +93,7 @@ def make_task(
     offset: bool = False,
     search: Literal["evolution", "genetic", "none"] = "evolution",
     measure: bool = True,
+    units: Units | None = None,
 ) -> Task:
     """Return the task for a table that is in memory already."""
     one = not tokens.constant and not tokens.literals  # then x / x is how to write 1
@@ -98,6 +105,7 @@ def make_task(
         max_constants=max_constants,
         nesting=nesting,
         distinct=tuple(name for name in DISTINCT if name != "div" or not one),
+        units=units,
     )
     breed: Any = None
     if search == "evolution":
@@ -139,6 +147,12 @@ def recommended(front: Sequence[Any], *, tokens: Library, table: Table) -> Any |
     }
     chosen = recommend(list(candidates), len(table.y))
     return None if chosen is None else candidates[chosen]
+
+
+def _units(file: str | Path, table: Table, free: bool) -> Units:
+    """Return the units that a file gives to the table's columns, by their headers."""
+    headers = [table.symbols.get(name, name) for name in table.variables]
+    return read_units(file, headers, table.target, free)
 
 
 def _notes(table: Table) -> tuple[str, ...]:

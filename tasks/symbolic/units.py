@@ -1,0 +1,207 @@
+"""Dimensional analysis: units of columns as exponents, and which expressions balance.
+
+A unit is a vector of exponents over the base units that occur (metres, seconds, ...). Constants
+are dimensionless, or free to have whatever unit balances their expression.
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from designer.errors import InputError, nearest
+from tasks.symbolic.library import Library
+from tasks.symbolic.trees import Trees
+
+# how the unit of a value follows from its arguments
+SAME = {"add", "sub", "min", "max", "neg", "abs"}
+PRODUCT = {"mul": 1.0, "div": -1.0}
+POWERS = {"square": 2.0, "cube": 3.0, "sqrt": 0.5, "inv": -1.0}
+_CLOSE = 1e-4  # exponents that differ by less are equal
+_DERIVED = {
+    "N": "kg m s^-2", "J": "kg m^2 s^-2", "W": "kg m^2 s^-3", "Pa": "kg m^-1 s^-2", "Hz": "s^-1",
+    "C": "A s", "V": "kg m^2 s^-3 A^-1", "F": "A^2 s^4 kg^-1 m^-2", "T": "kg s^-2 A^-1",
+    "ohm": "kg m^2 s^-3 A^-2", "H": "kg m^2 s^-2 A^-2", "Wb": "kg m^2 s^-2 A^-1", "rad": "1",
+}  # fmt: skip
+_FACTOR = re.compile(r"([A-Za-z_%]+)(?:(?:\^|\*\*)?\(?([-+]?\d+(?:\.\d+)?(?:/\d+)?)\)?)?")
+
+
+@dataclass(frozen=True)
+class Units:
+    """Exponents of the inputs and of the target, over the same base units."""
+
+    base: tuple[str, ...]
+    variables: tuple[tuple[float, ...], ...]  # in the order of the library's variables
+    target: tuple[float, ...] | None  # None: any
+    free: bool = False  # whether constants may have any unit
+
+
+def read_units(path: str | Path, names: Sequence[str], target: str, free: bool = False) -> Units:
+    """Return the units in a CSV with the columns `name` and `unit`, one line a column.
+
+    Raises InputError for a column without a unit, a unit that cannot be read, or units from
+    which no product of powers of the inputs makes the target's.
+    """
+    file = Path(path)
+    try:
+        text = file.read_text(encoding="utf-8-sig")
+    except (OSError, UnicodeDecodeError) as error:
+        raise InputError(f"{file}: cannot be read as UTF-8 text: {error}") from None
+    rows = [[cell.strip() for cell in row] for row in csv.reader(io.StringIO(text)) if row]
+    if not rows or [cell.lower() for cell in rows[0][:2]] != ["name", "unit"]:
+        raise InputError(f"{file}:1: expected the header line name,unit")
+    given: dict[str, str] = {}
+    for at, row in enumerate(rows[1:], 2):
+        if len(row) < 2 or (row[0] not in names and row[0] != target):
+            hint = nearest(row[0], [*names, target])
+            raise InputError(f"{file}:{at}: {row[0]!r} is no column in use: {hint}")
+        given[row[0]] = row[1]
+    for name in (*names, target):
+        if name not in given:
+            raise InputError(f"{file}: no unit for column {name!r}; write 1 where there is none")
+    return make_units([given[name] for name in names], given[target], free, names, target)
+
+
+def make_units(
+    variables: Sequence[str],
+    target: str,
+    free: bool = False,
+    names: Sequence[str] = (),
+    what: str = "the target",
+) -> Units:
+    """Return units from texts such as "kg m s^-2", "m/s" and "1"."""
+    found = [exponents(text) for text in (*variables, target)]
+    base = tuple(sorted({symbol for powers in found for symbol in powers}))
+    rows = [tuple(powers.get(symbol, 0.0) for symbol in base) for powers in found]
+    units = Units(base, tuple(rows[:-1]), rows[-1], free)
+    if not free and not _reachable(units):
+        listed = ", ".join(f"{n} [{u}]" for n, u in zip(names, variables, strict=False))
+        raise InputError(
+            f"no expression of {listed or 'the inputs'} has the unit [{target}] of {what}; mend "
+            "a unit, add the column that is missing, or let constants have units (free_units)"
+        )
+    return units
+
+
+def exponents(text: str) -> dict[str, float]:
+    """Return the powers of base units that a unit's text says; raises InputError."""
+    out: dict[str, float] = {}
+    sign = 1.0
+    rest = re.sub(r"\s*\^\s*", "^", text.replace("**", "^").replace("·", " ").replace("*", " "))
+    for piece in re.findall(r"/(?!\d)|[^\s/]+(?:/\d+\)?)?", rest.strip()):
+        if piece == "/":
+            sign = -1.0  # what follows a bar is below it
+            continue
+        if piece in ("1", "-"):
+            continue
+        match = _FACTOR.fullmatch(piece)
+        if match is None:
+            raise InputError(f"unit {text!r}: cannot read {piece!r}; write for example kg m^2 s^-2")
+        above, _, below = (match[2] or "1").partition("/")
+        power = sign * float(above) / float(below or 1)
+        parts = exponents(_DERIVED[match[1]]) if match[1] in _DERIVED else {match[1]: 1.0}
+        for symbol, own in parts.items():
+            out[symbol] = out.get(symbol, 0.0) + power * own
+    return {symbol: power for symbol, power in out.items() if abs(power) > _CLOSE}
+
+
+def _reachable(units: Units) -> bool:
+    """Return whether a product of powers of the inputs has the target's unit."""
+    if units.target is None or not units.base:
+        return True
+    inputs, target = np.array(units.variables).T, np.array(units.target)
+    powers, *_ = np.linalg.lstsq(inputs, target, rcond=None)
+    return bool(np.abs(inputs @ powers - target).max() < _CLOSE)
+
+
+@dataclass(frozen=True)
+class UnitTables:
+    """Units and operators as tensors; A tokens, U base units."""
+
+    own: Tensor  # [A + 1, U] of leaves
+    free: Tensor  # [A + 1] bool, constants of any unit
+    same: Tensor  # [A + 1] bool
+    product: Tensor  # [A + 1] 1 for a product, -1 for a quotient, else 0
+    power: Tensor  # [A + 1] of the argument, 0 where it is no power
+    plain: Tensor  # [A + 1] bool, arguments and value without unit
+    target: Tensor | None  # [U]
+
+
+@lru_cache(maxsize=64)
+def unit_tables(units: Units, library: Library, device: torch.device) -> UnitTables:
+    """Return the tables on a device, made once."""
+    A, U = len(library), len(units.base)
+    own = torch.zeros(A + 1, U, dtype=torch.float64)
+    first = library.first_variable
+    if U:
+        own[first : library.first_literal] = torch.tensor(units.variables, dtype=torch.float64)
+    names = [o.name for o in library.operators] + [""] * (A + 1 - first)
+    free = torch.zeros(A + 1, dtype=torch.bool)
+    free[library.constant_id :] = units.free
+    free[A] = False
+    kinds = [{**dict.fromkeys(SAME, 0.0), **PRODUCT, **POWERS}.get(n) is None and n for n in names]
+    parts = UnitTables(
+        own=own,
+        free=free,
+        same=torch.tensor([n in SAME for n in names]),
+        product=torch.tensor([PRODUCT.get(n, 0.0) for n in names], dtype=torch.float64),
+        power=torch.tensor([POWERS.get(n, 0.0) for n in names], dtype=torch.float64),
+        plain=torch.tensor([bool(k) for k in kinds]),
+        target=None if units.target is None else torch.tensor(units.target, dtype=torch.float64),
+    )
+    moved: Mapping[str, Tensor | None] = {
+        name: None if value is None else value.to(device) for name, value in vars(parts).items()
+    }
+    return UnitTables(**moved)  # type: ignore[arg-type]
+
+
+def equal(a: Tensor, b: Tensor) -> Tensor:
+    """Return [...] whether two units [..., U] are the same."""
+    return ((a - b).abs() < _CLOSE).all(-1)
+
+
+def balance(trees: Trees, table: UnitTables) -> tuple[Tensor, Tensor, Tensor]:
+    """Return units [L, N, U], [L, N] whether any unit would do, and [N] whether all balances.
+
+    The target's unit is not looked at here (see `fits_target`).
+    """
+    tokens = trees.tokens.clamp(min=-1)
+    token = torch.where(tokens >= 0, tokens, len(table.free) - 1)
+    L, N = tokens.shape
+    unit, free = table.own[token].clone(), table.free[token].clone()
+    good = torch.ones(N, dtype=torch.bool, device=tokens.device)
+    row = torch.arange(N, device=tokens.device)
+    for t in range(L - 1, -1, -1):
+        k, one, two = token[t], trees.first[t], trees.second[t]
+        a, b, fa, fb = unit[one, row], unit[two, row], free[one, row], free[two, row]
+        second = two > 0
+        fb = fb | ~second
+        same, product, power, plain = (
+            table.same[k], table.product[k], table.power[k], table.plain[k]
+        )  # fmt: skip
+        either = torch.where(fa.unsqueeze(1), b * second.unsqueeze(1), a)
+        zero = torch.zeros_like(a)
+        good &= ~(same & second & ~fa & ~fb & ~equal(a, b))
+        good &= ~(plain & ((~fa & ~equal(a, zero)) | (~fb & ~equal(b, zero))))
+        made = torch.where(same.unsqueeze(1), either, unit[t])
+        made = torch.where((product != 0).unsqueeze(1), a + product.unsqueeze(1) * b, made)
+        unit[t] = torch.where((power != 0).unsqueeze(1), a * power.unsqueeze(1), made)
+        loose = torch.where(same, fa & fb, free[t])
+        loose = torch.where(product != 0, fa | (fb & second), loose)
+        free[t] = torch.where(power != 0, fa, loose)
+    return unit, free, good
+
+
+def fits_target(trees: Trees, table: UnitTables) -> Tensor:
+    """Return [N] bool, whether the expressions balance and have the target's unit."""
+    unit, free, good = balance(trees, table)
+    return good if table.target is None else good & (free[0] | equal(unit[0], table.target))
