@@ -14,6 +14,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import lru_cache
 from importlib.util import find_spec
+from itertools import repeat
 from typing import Any
 
 import numpy as np
@@ -28,7 +29,7 @@ from tasks.folding.proposer import PullMoves
 
 Array = NDArray[Any]
 LONGEST_3D = 508  # residues; a longer chain's grid would take 2 GiB a replica
-_SHARES = 8  # a call looks up after each of so many parts whether a ladder met the target
+_PARTS = (64, 64, 32, 16, 8, 4, 2)  # after each such part of its steps a call looks for the target
 _SWEEP = 500  # proposals of a chain between exchanges, as Thachuk et al. 2007
 _FINEST = 30000  # steps of the strongest energy, where energies are not round numbers
 
@@ -77,7 +78,8 @@ class ReplicaExchange:
         if not suits(parents[0]):
             simple = PullMoves(self.matrix, coldest=self.coldest, hottest=self.hottest)
             return simple.paid_from(self.purse)(parents, count, rng)
-        ladders = self._ladders(parents, -(-2 * count // self.ladders), rng)
+        keep = -(-2 * count // self.ladders)
+        ladders = [self.ladder(parents, rng, keep) for _ in range(self.ladders)]
         self._search(ladders, count)
         found = [(energy, text) for ladder in ladders for energy, text in ladder.found()]
         found.sort(key=lambda pair: pair[0])
@@ -91,29 +93,24 @@ class ReplicaExchange:
                 ladder.allow(share)
         cores = self.threads or len(os.sched_getaffinity(0))
         with ThreadPoolExecutor(min(cores, len(ladders))) as pool:
-            for _ in range(_SHARES):
+            for part in _PARTS:
                 if any(ladder.stopped for ladder in ladders):
                     break
-                list(pool.map(lambda ladder: ladder.climb(self.steps // _SHARES), ladders))
+                list(pool.map(Ladder.climb, ladders, repeat(self.steps // part)))
         if self.purse is not None:
             self.purse.spend(sum(ladder.computed for ladder in ladders))
 
-    def _ladders(
-        self, parents: Sequence[Fold], keep: int, rng: np.random.Generator
-    ) -> list[Ladder]:
-        """Return ladders on the parents; the first (best) of these are taken more often."""
+    def ladder(self, parents: Sequence[Fold], rng: np.random.Generator, keep: int = 16) -> Ladder:
+        """Return a ladder on the parents; the first (best) of these are taken more often."""
         terrain = terrain_of(parents[0].sequence, parents[0].lattice, self.matrix)
         replicas = self.replicas or (5 if terrain.lattice.dimensions == 2 else 3)
         kT = np.linspace(self.coldest, self.hottest, replicas) * terrain.strongest
+        chosen = (len(parents) * rng.random(replicas) ** 2).astype(np.int64)
+        letters = np.array([numbers(parents[i].letters, terrain.lattice) for i in chosen])
+        chains = terrain.placed(coordinates(letters, terrain.lattice))
+        state = rng.integers(1, 1 << 63, size=2, dtype=np.uint64)
         target = -np.inf if self.target is None else self.target
-        made = []
-        for _ in range(self.ladders):
-            chosen = (len(parents) * rng.random(replicas) ** 2).astype(np.int64)
-            letters = np.array([numbers(parents[i].letters, terrain.lattice) for i in chosen])
-            chains = terrain.placed(coordinates(letters, terrain.lattice))
-            state = rng.integers(1, 1 << 63, size=2, dtype=np.uint64)
-            made.append(Ladder(terrain, chains, kT, state, self.rebridging, target, keep))
-        return made
+        return Ladder(terrain, chains, kT, state, self.rebridging, target, keep)
 
 
 @dataclass(frozen=True)

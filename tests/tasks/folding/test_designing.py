@@ -1,0 +1,119 @@
+"""Inverse folding: every fold of short chains, whose ground state is whose, and the search."""
+
+from __future__ import annotations
+
+from itertools import product
+
+import numpy as np
+import pytest
+
+from designer.errors import InputError
+from designer.sequences import TokenDesign
+from designer.testing import check_environment, check_proposer
+from tasks import TASKS
+from tasks.folding.design import Fold
+from tasks.folding.designing import Mutations, Wish, designing
+from tasks.folding.exact import ground_states
+from tasks.folding.maps import designed_by_all, fold_with, judged, maps_of
+
+# sequences with one ground state, structures that own at least one, the most a structure owns:
+# A. Irback and C. Troein, J. Biol. Phys. 28, 1 (2002)
+KNOWN = {10: (6, 4, 3), 11: (62, 14, 8), 12: (87, 25, 12)}
+
+
+@pytest.mark.parametrize("length", KNOWN)
+def test_designing_sequences_and_structures_are_as_published(length: int) -> None:
+    found = designed_by_all(length)
+    owned = [len(sequences) for sequences in found.values()]
+    assert (sum(owned), len(owned), max(owned)) == KNOWN[length]
+
+
+@pytest.mark.parametrize(("length", "folds", "words"), [(12, 15037, 1113), (16, 802075, 31940)])
+def test_every_fold_is_there_once(length: int, folds: int, words: int) -> None:
+    """Self-avoiding walks on the square lattice: OEIS A001411 / 8, straight ones apart."""
+    maps = maps_of(length)
+    assert maps.folds == folds and len(maps.words) == words
+
+
+def test_judgement_agrees_with_enumeration_by_other_code() -> None:
+    maps, rng = maps_of(11), np.random.default_rng(0)
+    for _ in range(40):
+        sequence = "".join(rng.choice(["H", "P"], size=11))
+        ground = ground_states(sequence, keep=1 << 16)
+        fold = ground.folds[int(rng.integers(len(ground.folds)))]
+        (one,) = judged(maps, maps.word(fold), [sequence])
+        assert one.energy == ground.energy
+        assert (one.gap > 0) == (ground.degeneracy == 1)
+        if one.gap == 0:
+            assert one.ways == one.level == ground.degeneracy - 1
+
+
+def test_maps_and_folds_lead_to_each_other() -> None:
+    maps = maps_of(10)
+    for word in maps.words[:: len(maps.words) // 20]:
+        fold = fold_with(maps, word)
+        assert maps.word(fold) == word and len(fold.letters) == 9
+    straight = Fold("H" * 10, "square", "R" * 9)
+    assert maps.word(straight) == 0 and maps.twins(maps.word(straight)) > 100
+    with pytest.raises(InputError, match="no fold of 10 residues has the contact map"):
+        fold_with(maps, (1 << 20) - 1)
+
+
+def test_too_long_chains_are_told() -> None:
+    with pytest.raises(InputError, match="19 residues: every fold can be looked at for 3 to 18"):
+        maps_of(19)
+
+
+def test_the_task_keeps_every_contract() -> None:
+    made = designing("RULURRDR")
+    check_environment(made.environment, batch_size=8)
+    assert isinstance(made.proposer, Mutations)
+    check_proposer(made.proposer, made.proposer.first(40, np.random.default_rng(0)))
+    assert TASKS["fold_design"] == "tasks.folding.designing:designing"
+    reached = designing("RULURRDR", stop_at_gap=1).goal
+    assert reached is not None and reached({"gap": 1.0})
+    assert not reached({"gap": 0.0}) and not reached({})
+    with pytest.raises(InputError, match="meets itself: residues 1 and 5"):
+        designing("RULDRRRR")
+
+
+def test_wishes_are_kept() -> None:
+    wish = Wish("HP", 9, fewest=3, most=4, pattern="H.......P")
+    mutations = Mutations("RULURRDR", "square", wish)
+    first = mutations.first(30, np.random.default_rng(0))
+    later = mutations(first, 40, np.random.default_rng(1))
+    assert len(first) == 30 and len(later) > 5
+    for design in [*first, *later]:
+        assert 3 <= design.text.count("H") <= 4 and design.text[0] + design.text[-1] == "HP"
+    assert not {d.text for d in later} & {d.text for d in first}
+    allowed = ["".join(s) for s in product("HP", repeat=9) if wish("".join(s))]
+    assert {d.text for d in [*first, *later]} <= set(allowed)
+
+
+def test_wishes_that_nothing_meets_are_told() -> None:
+    for given, message in (
+        ({"pattern": "HH"}, "pattern 'HH' has 2 letters, expected 9"),
+        ({"pattern": "HX......."}, "pattern: letter 'X' at position 2"),
+        ({"fewest": 10}, "10 to 9 residues H"),
+        ({"most": 1, "pattern": "HH......."}, "the chain can have 2 to 9"),
+    ):
+        with pytest.raises(InputError, match=message):
+            designing("RULURRDR", **given)  # type: ignore[arg-type]
+
+
+def test_a_search_by_mutations_finds_a_designing_sequence() -> None:
+    """All 25 structures of 12 residues that a sequence designs, within 300 judgements each."""
+    maps, rng = maps_of(12), np.random.default_rng(3)
+    for place in designed_by_all(12):
+        word = maps.words[place]
+        target = fold_with(maps, word)
+        mutations = Mutations(target.letters, "square", Wish("HP", 12))
+        known: dict[str, float] = {}
+        parents: list[TokenDesign] = mutations.first(1, rng)
+        while len(known) < 300 and max(known.values(), default=-1) <= 0:
+            new = [d.text for d in mutations(parents, 16, rng) if d.text not in known]
+            for text, one in zip(new, judged(maps, word, new), strict=True):
+                known[text] = one.gap - 0.1 * np.log(max(one.ways, 1))
+            best = sorted(known, key=lambda text: -known[text])[:40]
+            parents = [TokenDesign(tuple(text), text) for text in best]
+        assert max(known.values()) > 0
