@@ -25,6 +25,8 @@ ORACLES: dict[str, str] = {
     "jnk3": "oracles.classifiers:jnk3",
     # folds
     "energy": "oracles.energies:Energy",
+    "unique_fold": "oracles.unique:UniqueFold",
+    "folded_gap": "oracles.unique:FoldedGap",
     "fold_fit": "oracles.foldfit:FoldFit",
     "foldability": "oracles.foldfit:Foldability",
     "ab_energy": "oracles.offlattice:AbEnergy",
