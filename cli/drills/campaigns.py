@@ -11,6 +11,7 @@ import random
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
+from multiprocessing import resource_tracker
 from pathlib import Path
 from typing import Any
 
@@ -54,7 +55,7 @@ def kills(folder: Path, kind: str, learner: str, tries: int, rng: random.Random)
         seen: list[tuple[int, set[str]]] = []  # calls made, and keys acknowledged, at each kill
         while killed < tries:
             pid = forked(lambda path=path: _work(path, make))  # type: ignore[misc]
-            if not killed_after(pid, rng.uniform(0.1, 0.9) * length):
+            if not killed_after(pid, rng.uniform(0.1, 0.6) * length):
                 break
             killed += 1
             calls, keys, sound = _look(path)
@@ -128,7 +129,10 @@ def _model(folder: Path) -> Path:
 def _work(path: Path, make: Callable[[Any], Campaign]) -> None:
     os.environ[scores.LOG] = str(path / "calls")
     quiet = os.open(path / "stderr", os.O_WRONLY | os.O_CREAT | os.O_APPEND)
-    os.dup2(quiet, 2)  # Python's resource tracker tells of what a killed process left
+    os.dup2(quiet, 2)
+    tracker: Any = resource_tracker
+    tracker._resource_tracker._fd = None  # one of its own: it tells of what a kill leaves behind
+    tracker._resource_tracker._pid = None
     sha256 = finish(path / "run", make)
     (path / "sha256").write_text(sha256)
 

@@ -247,7 +247,8 @@ def test_nothing_outlives_a_program_that_is_killed(path: Path) -> None:
     time.sleep(0.5)
     assert len(descendants() - before) >= 2
     os.kill(process.pid, 9)
-    process.communicate()
+    process.wait()
+    process.stdout.close()
     deadline = time.monotonic() + 3
     while (left := descendants() - before) and time.monotonic() < deadline:
         time.sleep(0.05)
