@@ -119,6 +119,23 @@ class Sequences:
         """Return [B] bool: END was taken, or the row is full."""
         return state.ended | (state.length >= self.max_length)
 
+    def observe_relaxed(
+        self, step: int, last: Tensor | None, batch_size: int, device: torch.device
+    ) -> Tensor:
+        """Return [B, F], what is seen after relaxed choices [B, A] (None before the first).
+
+        The same as `observe` where the choices are one-hot; differentiable in them.
+        """
+        if last is None:
+            last = _one_hot(self.num_actions, device)[-1:, :-1].expand(batch_size, -1)
+        return torch.cat([last, torch.full_like(last[:, :1], step / self.max_length)], dim=1)
+
+    def relaxable(self) -> str:
+        """Return why designs cannot be read as probabilities; empty where they can."""
+        if self.min_length < self.max_length:
+            return f"writes {self.min_length} to {self.max_length} tokens"
+        return "forbids pairs of tokens" if self.forbidden else ""
+
     def decode(self, actions: Sequence[Sequence[int]], /) -> list[TokenDesign | None]:
         """Return a design a row; `None` for a row that ends neither by END nor by its length."""
         return [self._design(row) for row in actions]

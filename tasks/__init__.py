@@ -4,6 +4,7 @@ TASKS: dict[str, str] = {
     "symbolic": "tasks.symbolic.task:task",
     "folding": "tasks.folding.task:task",
     "fold_design": "tasks.folding.designing:designing",
+    "inverse_folding": "tasks.folding.inverse:inverse",
     "offlattice": "tasks.offlattice.task:task",
     "molecules": "tasks.molecules.task:task",
 }

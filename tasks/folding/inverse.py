@@ -11,8 +11,8 @@ from designer.sequences import Edits, Sequences, TokenDesign
 from tasks.folding.design import Fold, parse_fold
 from tasks.folding.drawing import draw as draw_folds
 from tasks.folding.energy import matrix_named
-from tasks.folding.lattices import lattice_named
-from tasks.folding.sequence import LONGEST, SHORTEST
+from tasks.folding.lattices import LONGEST, lattice_named
+from tasks.folding.sequence import SHORTEST
 from tasks.folding.view import show as show_fold
 
 

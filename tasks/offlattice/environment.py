@@ -37,6 +37,7 @@ class Angles:
     model: str = "2d"
 
     num_actions = 1
+    differentiable = True  # smooth in its values, from the first choice to the energy
 
     @property
     def num_values(self) -> int:
