@@ -10,7 +10,7 @@ from typing import Any
 import torch
 
 from cli.arms import with_proposers
-from cli.prior import Prior
+from cli.prior import Prior, adapt
 from designer import plugins
 from designer.campaign import Campaign
 from designer.config import Document, show
@@ -97,6 +97,7 @@ class Parts:
 def build(document: Document, *, allow_plugins: bool = False) -> Parts:
     """Return the parts a document describes; raises ConfigError with the place of a fault."""
     document.known(TABLES)
+    adapt(document)
     settings: Settings = document.build(("campaign",), Settings)
     machine: Machine = document.build(("machine",), Machine)
     with document.blamed(("machine",)):

@@ -12,6 +12,7 @@ from typing import Annotated, Any
 
 import typer
 
+from cli import prior_options
 from cli.options import LITTLE, Options, with_options
 
 app = typer.Typer(
@@ -22,8 +23,10 @@ app = typer.Typer(
     pretty_exceptions_show_locals=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
+app.add_typer(prior_options.app, name="prior")
 
 Campaign = Annotated[Path, typer.Argument(metavar="CAMPAIGN.toml", help="A campaign file.")]
+BENCHES = "pipeline, gradients, estimators, equations, folding, reliability"
 Directory = Annotated[Path, typer.Argument(metavar="DIR", help="The directory of a run.")]
 
 
@@ -67,16 +70,33 @@ def equation(
 @app.command()
 @with_options
 def fold(
-    sequence: Annotated[str, typer.Argument(metavar="SEQUENCE", help="Letters H and P.")],
     options: Options,
+    sequence: Annotated[
+        str, typer.Argument(metavar="[SEQUENCE|FILE]", help="Letters, or a FASTA file.")
+    ] = "",
     lattice: Annotated[str, typer.Option(help="square, triangular, cubic or fcc.")] = "square",
     energy: Annotated[str, typer.Option(help="hp, mj, mj-reduced, or a matrix file.")] = "hp",
+    target_energy: Annotated[float | None, typer.Option(help="Stop at a fold so low.")] = None,
+    design: Annotated[
+        str | None, typer.Option(metavar="TARGET", help="Design a sequence for this fold.")
+    ] = None,
+    pattern: Annotated[
+        str | None, typer.Option(help="--design: a letter a residue, '.' for any.")
+    ] = None,
+    fewest: Annotated[int | None, typer.Option(help="--design: fewest residues H.")] = None,
+    most: Annotated[int | None, typer.Option(help="--design: most residues H.")] = None,
 ) -> None:
-    """Fold a chain to its lowest contact energy on a lattice."""
-    from cli.presets import fold
+    """Fold a chain to its lowest contact energy on a lattice, or design one for a fold."""
+    from cli import folding
     from cli.session import start
+    from designer.errors import InputError
 
-    start(fold(sequence, lattice, energy), options)
+    if (design is None) == (not sequence):
+        raise InputError("fold: give either a SEQUENCE to fold, or --design with a fold")
+    if design is None:
+        return folding.fold_all(sequence, lattice, energy, target_energy, options)
+    wishes = {"pattern": pattern, "fewest": fewest, "most": most}
+    start(folding.design(design, lattice, energy, wishes), options)
 
 
 @app.command()
@@ -206,7 +226,7 @@ def init(
 @app.command()
 @with_options(only=("as_json", "debug", "device", "seed"))
 def bench(
-    name: Annotated[str, typer.Argument(metavar="NAME", help="pipeline, equations, folding, reliability")],
+    name: Annotated[str, typer.Argument(metavar="NAME", help=BENCHES)],
     options: Options,
     long: Annotated[bool, typer.Option("--long", help="More of everything; hours.")] = False,
     only: Annotated[list[str] | None, typer.Option(help="folding: sets or sequences.")] = None,
@@ -220,6 +240,7 @@ def bench(
     ] = "nguyen",
     limit: Annotated[float, typer.Option(help="equations: seconds for each search.")] = 90.0,
     units: Annotated[bool, typer.Option("--units", help="equations: with their units.")] = False,
+    tasks: Annotated[str, typer.Option(help="estimators: which tasks, by commas.")] = "",
 ) -> None:
     """Measure: `pipeline` times the stages, `folding` the search, `reliability` injects faults."""
     if name == "folding":
@@ -230,6 +251,10 @@ def bench(
         from cli.bench_equations import bench as bench_equations
 
         return bench_equations(suite, seeds, limit, only or [], options, units)
+    if name == "estimators":
+        from cli.bench_estimators import bench_estimators
+
+        return bench_estimators(tasks, only or [], seeds, options)
     from cli.bench import bench
 
     bench(name, options, long)

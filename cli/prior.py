@@ -1,40 +1,49 @@
-"""The `[prior]` table: the policy of an earlier run, to start from and to stay near to."""
+"""The `[prior]` table: a policy to start from and to stay near to.
+
+It is the policy of an earlier run, or one that `designer prior train` taught: a directory with
+`prior.json` (what it is) and `prior.safetensors` (its weights).
+"""
 
 from __future__ import annotations
 
 import copy
+import json
+from collections.abc import Mapping
 from dataclasses import dataclass
+from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
 import torch
 
 from designer import checkpoint
-from designer.errors import InputError
+from designer.config import Document
+from designer.errors import InputError, nearest
+
+ABOUT, WEIGHTS = "prior.json", "prior.safetensors"
+MAX_BYTES = 1 << 28  # of the weights
 
 
 @dataclass(frozen=True)
 class Prior:
-    """The policy that an earlier run learned; the `[policy]` tables of both must agree."""
+    """The policy that an earlier run learned, or that `designer prior train` taught.
 
-    run: Path  # the earlier run's directory
+    `run` is a directory, or the name of a prior that is shipped. A taught prior brings its
+    `[task]` and `[policy]` tables; those of an earlier run must agree with this one's.
+    """
+
+    run: Path  # the directory
     start: bool = True  # whether this run's policy begins as a copy of it
 
     @property
     def file(self) -> Path:
-        """The checkpoint that is read."""
-        return self.run / checkpoint.NAME
+        """The file of weights that is read."""
+        folder = find(self.run)
+        return folder / (WEIGHTS if (folder / ABOUT).is_file() else checkpoint.NAME)
 
     def load(self, policy: torch.nn.Module) -> Any:
-        """Return a frozen copy of `policy` with the earlier run's weights; see `start`."""
-        state = checkpoint.load(self.run) if self.run.is_dir() else None
-        if state is None:
-            raise InputError(f"run {str(self.run)!r} has no checkpoint; name a run's directory")
-        weights = {
-            name.removeprefix("policy."): value
-            for name, value in state["learner"].items()
-            if name.startswith("policy.")
-        }
+        """Return a frozen copy of `policy` with the prior's weights; see `start`."""
+        weights = self._weights()
         prior = copy.deepcopy(policy)
         try:
             prior.load_state_dict(weights)
@@ -47,3 +56,97 @@ class Prior:
         if self.start:
             policy.load_state_dict(weights)
         return prior.requires_grad_(False)
+
+    def _weights(self) -> dict[str, torch.Tensor]:
+        folder = find(self.run)
+        if (folder / ABOUT).is_file():
+            return weights(folder)
+        state = checkpoint.load(folder) if folder.is_dir() else None
+        if state is None:
+            raise InputError(
+                f"run {str(self.run)!r} has no checkpoint; name the directory of a run, or of a "
+                "prior that `designer prior train` made"
+            )
+        return {
+            name.removeprefix("policy."): value
+            for name, value in state["learner"].items()
+            if name.startswith("policy.")
+        }
+
+
+def find(place: Path) -> Path:
+    """Return the directory of a prior: the given one, or a shipped one of that name."""
+    shipped = Path(str(files("data"))) / "priors"
+    if place.exists() or len(place.parts) != 1:
+        return place
+    known = sorted(path.parent.name for path in shipped.glob(f"*/{ABOUT}"))
+    if place.name in known:
+        return shipped / place.name
+    hint = f"; {nearest(place.name, known)}" if known else ""
+    raise InputError(f"no directory {str(place)!r}, and no prior of that name is shipped{hint}")
+
+
+def about(folder: Path) -> dict[str, Any]:
+    """Return what `prior.json` says; raises InputError where it is no such file."""
+    try:
+        found = json.loads((folder / ABOUT).read_text(encoding="utf-8"))
+        if not isinstance(found["task"], dict) or not isinstance(found["policy"], dict):
+            raise ValueError("no task, or no policy")
+        return dict(found)
+    except FileNotFoundError:
+        raise InputError(f"{folder}: no prior there (no {ABOUT})") from None
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise InputError(f"{folder / ABOUT}: cannot be read ({error})") from None
+
+
+def weights(folder: Path) -> dict[str, torch.Tensor]:
+    """Return the tensors of a taught prior's policy, by name."""
+    return {
+        name.removeprefix("policy."): value.float()
+        for name, value in tensors(folder).items()
+        if name.startswith("policy.")
+    }
+
+
+def tensors(folder: Path) -> dict[str, torch.Tensor]:
+    """Return all tensors of a taught prior; raises InputError where the file is not intact."""
+    from safetensors import SafetensorError
+    from safetensors.torch import load_file
+
+    path = folder / WEIGHTS
+    try:
+        if path.stat().st_size > MAX_BYTES:
+            raise InputError(f"{path}: has more than {MAX_BYTES:,} bytes")
+        return load_file(str(path))
+    except (OSError, SafetensorError) as error:
+        raise InputError(f"{path}: cannot be read ({error}); teach the prior anew") from None
+
+
+def adapt(document: Document) -> None:
+    """Take the task's and the policy's sizes from a taught prior that `[prior]` names.
+
+    What the document says already must agree: raises ConfigError at the place where it does not.
+    """
+    place = document.table(("prior", "run"))
+    if not isinstance(place, str):
+        return
+    with document.blamed(("prior",)):
+        anchored = document.base / place
+        folder = find(anchored if anchored.exists() else Path(place))
+        if not (folder / ABOUT).is_file():
+            return
+        said = about(folder)
+    for table in ("task", "policy"):
+        _agree(document, table, said[table])
+    document.override(("prior", "run"), str(folder.resolve()), document.place(("prior", "run")))
+
+
+def _agree(document: Document, table: str, wanted: Mapping[str, Any]) -> None:
+    for key, value in wanted.items():
+        held = document.table((table, key))
+        if held is None:
+            document.override((table, key), value, f"the prior's {table}.{key}")
+        elif held != value:
+            shown = json.dumps(value)
+            text = f"{table}.{key} is {json.dumps(held)[:60]}, but the prior was taught with "
+            raise document.error((table, key), f"{text}{shown[:60]}; leave {table}.{key} out")

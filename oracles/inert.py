@@ -176,6 +176,7 @@ def _form(record: Any) -> np.dtype[Any]:
     names, places, size = state[3], state[4], int(code[1:])
     formats = [_form(places[name][0]) for name in names]
     offsets = [places[name][1] for name in names]
-    layout: dict[str, Any] = {"names": names, "formats": formats, "offsets": offsets, "itemsize": size}
+    layout: dict[str, Any] = {"names": names, "formats": formats, "offsets": offsets}
+    layout["itemsize"] = size
     form: np.dtype[Any] = np.dtype(layout)  # type: ignore[call-overload]
     return form

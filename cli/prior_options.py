@@ -1,0 +1,82 @@
+"""The options of `designer prior train` and `designer prior info`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+app = typer.Typer(help="Teach a prior known molecules, or measure one.", no_args_is_help=True)
+
+Threads = Annotated[int, typer.Option(help="Threads of torch.", min=1)]
+Device = Annotated[str, typer.Option(help="auto (a GPU where there is one), cpu, cuda or cuda:N.")]
+
+
+@app.command()
+def train(
+    file: Annotated[
+        Path | None, typer.Argument(metavar="[FILE.smi]", help="SMILES, one a line; or a CSV; .gz.")
+    ] = None,
+    out: Annotated[Path, typer.Option(help="Directory of the prior.")] = Path("prior"),
+    dataset: Annotated[
+        str | None, typer.Option(help="moses: the training set of the installed molsets.")
+    ] = None,
+    hidden: Annotated[int, typer.Option(help="Width of the network.", min=1)] = 512,
+    layers: Annotated[int, typer.Option(help="Its layers.", min=1)] = 1,
+    embedding: Annotated[int, typer.Option(help="Width before them; 0 for none.", min=0)] = 0,
+    epochs: Annotated[int, typer.Option(help="Passes over the molecules.", min=1)] = 10,
+    batch_size: Annotated[int, typer.Option(help="Molecules a step.", min=1)] = 256,
+    lr: Annotated[float, typer.Option(help="Step size at first; falls to 0.")] = 1e-3,
+    held_out: Annotated[float, typer.Option(help="Share of the molecules held out.")] = 0.02,
+    check_every: Annotated[int, typer.Option(help="Steps between looks at these.", min=1)] = 500,
+    patience: Annotated[int, typer.Option(help="Looks without improvement to end.", min=1)] = 5,
+    max_length: Annotated[int, typer.Option(help="Most tokens of a molecule.")] = 100,
+    max_atoms: Annotated[int, typer.Option(help="Most heavy atoms of a molecule.")] = 50,
+    min_count: Annotated[
+        int, typer.Option(help="Leave out molecules with tokens that fewer ones have.", min=1)
+    ] = 1,
+    unknown: Annotated[
+        str, typer.Option(help="Lines that cannot be taught: skip or stop.")
+    ] = "skip",
+    check: Annotated[bool, typer.Option(help="Have RDKit read every line first.")] = True,
+    seed: Annotated[int, typer.Option(help="Same seed, same prior.", min=0)] = 0,
+    seconds: Annotated[
+        float | None, typer.Option("--time", help="Most seconds; the same command goes on.")
+    ] = None,
+    device: Device = "auto",
+    threads: Threads = 1,
+    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Only errors.")] = False,
+    debug: Annotated[bool, typer.Option("--debug", help="Show the traceback of an error.")] = False,
+) -> None:
+    """Teach a prior by maximum likelihood; run again, the same command goes on."""
+    from cli.build import Machine
+    from cli.prior_command import Plan, train
+    from designer.errors import InputError
+    from designer.likelihood import Lessons
+
+    if unknown not in ("skip", "stop"):
+        raise InputError(f"--unknown {unknown}: expected skip or stop")
+    lessons = Lessons(epochs, batch_size, lr, check_every=check_every, patience=patience, seed=seed)
+    plan = Plan(
+        file, dataset, hidden, layers, embedding, max_length, max_atoms, min_count, held_out,
+        check, unknown == "stop", lessons,
+    )  # fmt: skip
+    train(plan, out, Machine(device, threads=threads), seconds, quiet=quiet)
+
+
+@app.command()
+def info(
+    directory: Annotated[Path, typer.Argument(metavar="DIR", help="A prior, or a shipped one.")],
+    samples: Annotated[int, typer.Option(help="Molecules to sample.", min=1)] = 10_000,
+    seed: Annotated[int, typer.Option(help="Of the sampling.", min=0)] = 0,
+    device: Device = "auto",
+    threads: Threads = 1,
+    as_json: Annotated[bool, typer.Option("--json", help="One JSON object.")] = False,
+    debug: Annotated[bool, typer.Option("--debug", help="Show the traceback of an error.")] = False,
+) -> None:
+    """Say what a prior is: size, data, validity, uniqueness and novelty of its samples."""
+    from cli.build import Machine
+    from cli.prior_command import info
+
+    info(directory, samples, Machine(device, threads=threads), seed, as_json=as_json)
