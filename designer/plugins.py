@@ -46,8 +46,9 @@ def resolve(
     """
     found = _look_up(spec, registry, allow_plugins, base)
     if getattr(found, _MARK, False) and not allow_plugins:
-        raise InputError(f"{spec!r} runs code that its settings name; {_CONSENT}")
-    if not callable(found):
+        what = "runs code (or asks a server) that its settings name"
+        raise InputError(f"{spec!r} {what}; {_CONSENT}")
+    if not callable(found) and not hasattr(found, "score_list"):
         kind = type(found).__name__
         raise InputError(f"{spec!r} is a value of type {kind}, expected a class or a function")
     return found

@@ -18,6 +18,8 @@ ORACLES: dict[str, str] = {
     "sa": "oracles.sa:SyntheticAccessibility",
     "similarity": "oracles.similarity:Similarity",
     "substructure": "oracles.similarity:Substructure",
+    "alerts": "oracles.filters:Alerts",
+    "filters": "oracles.filters:Filters",
     "element_count": "oracles.isomers:ElementCount",
     "isomers": "oracles.isomers:Isomers",
     "drd2": "oracles.classifiers:drd2",
@@ -27,6 +29,7 @@ ORACLES: dict[str, str] = {
     "energy": "oracles.energies:Energy",
     "unique_fold": "oracles.unique:UniqueFold",
     "folded_gap": "oracles.unique:FoldedGap",
+    "realised": "oracles.realised:Realised",
     "fold_fit": "oracles.foldfit:FoldFit",
     "foldability": "oracles.foldfit:Foldability",
     "ab_energy": "oracles.offlattice:AbEnergy",
@@ -38,6 +41,7 @@ ORACLES: dict[str, str] = {
     "laboratory": "designer.laboratory:Laboratory",
     "python": "oracles.python:python",
     "program": "oracles.program:Program",
+    "rest": "oracles.rest:Rest",
 }
 
 PENALTIES: dict[str, str] = {

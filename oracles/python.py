@@ -4,7 +4,9 @@ The function gets the designs as text (`list[str]`: SMILES, infix equations, bon
 returns one number each, in order, or a dict of column names to such lists. If its parameter is
 annotated `str`, it is called for one design at a time and returns one number (or a dict of
 them). NaN means that the measurement failed, and so does an exception: it costs that design
-alone, since a list that fails is tried again one by one, and it never becomes a number.
+alone, since a list that fails is tried again one by one, and it never becomes a number. An
+object will do as well: one that is called with a list (an oracle of Therapeutics Data Commons),
+or one with `score_list` (a GuacaMol scoring function).
 """
 
 from __future__ import annotations
@@ -39,6 +41,7 @@ class PythonFunction:
 
     def __post_init__(self) -> None:
         function = resolve(self.source, {}, allow_plugins=True)
+        function = getattr(function, "score_list", function)
         object.__setattr__(self, "function", function)
         object.__setattr__(self, "name", self.name or self.source.rsplit(":", 1)[1])
 

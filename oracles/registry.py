@@ -37,12 +37,18 @@ def resolve_oracle(
         return found
     if is_oracle(found):
         return lambda: found
-    if inspect.isroutine(found):
+    if inspect.isroutine(found) or judges_lists(found):
         return _wrapping(_anchored(spec, base))
     raise InputError(
         f"{spec!r} is a {type(found).__name__} without `name` and `cheap`; expected an oracle "
         "class, an oracle, or a function of list[str]"
     )
+
+
+def judges_lists(value: object) -> bool:
+    """Return whether an object judges lists of text: TDC's oracles, GuacaMol's functions."""
+    asked = hasattr(value, "score_list") or (callable(value) and hasattr(value, "evaluator_func"))
+    return asked and not isinstance(value, type)
 
 
 def is_oracle(value: object) -> bool:
