@@ -139,9 +139,7 @@ def truth(case: Case) -> Expression:
     return parse(case.formula, library("all", case.variables, constant=True))
 
 
-def run(
-    case: Case, seed: int, limit: float, options: Options, with_units: bool = False
-) -> Outcome:
+def run(case: Case, seed: int, limit: float, options: Options, with_units: bool = False) -> Outcome:
     """Return what the shipped campaign finds of a case within `limit` seconds."""
     x, y = sample(case, seed)
     with tempfile.TemporaryDirectory() as folder:

@@ -38,7 +38,7 @@ class Writing:
     length: Tensor  # [B] int64, tokens written
     constants: Tensor  # [B] int64, constants written
     previous: Tensor  # [B] int64, the last token; A before the first
-    wanted: Tensor | None = None  # [B, S, U + 1] each slot's unit, and how it is known
+    wanted: Tensor  # [B, S, U + 1] each slot's unit, and how it is known; [B, 0] without units
 
 
 @dataclass(frozen=True)
@@ -90,7 +90,7 @@ class Expressions:
         slots = torch.zeros(batch_size, self._most_open + 1, 5, dtype=torch.int64, device=device)
         slots[:, 0, PARENT] = slots[:, 0, SIBLING] = A
         zeros = slots.new_zeros(batch_size)
-        wanted = None
+        wanted = torch.zeros(batch_size, 0, device=device)
         if self.units is not None:
             wanted = slotted.begin(slots, unit_tables(self.units, self.library, device))
         return Writing(slots, zeros + 1, zeros, zeros, zeros + A, wanted)
@@ -127,7 +127,7 @@ class Expressions:
         token = torch.arange(self.num_actions, device=parent.device)
         same = rule.distinct[parent].unsqueeze(1) & (sibling.unsqueeze(1) == token)
         wise &= ~(second & same & (rule.arity == 0))
-        if self.units is not None and state.wanted is not None:
+        if self.units is not None:
             table = unit_tables(self.units, self.library, parent.device)
             possible = _prefer(possible, slotted.fits(state.wanted, state.open, table))
         legal = _prefer(possible, wise)
@@ -152,7 +152,7 @@ class Expressions:
         at = torch.where((state.open > 0).unsqueeze(1), at, last).clamp(max=last)
         slots.scatter_(1, at.unsqueeze(2).expand(-1, -1, 5), torch.stack([lower, upper], dim=1))
         wanted = state.wanted
-        if self.units is not None and wanted is not None:
+        if self.units is not None:
             table = unit_tables(self.units, self.library, action.device)
             wanted = slotted.after(wanted, at, below, action, rule.arity[action], table)
         return Writing(

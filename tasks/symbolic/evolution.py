@@ -47,9 +47,7 @@ class Crowd:
 
     def take(self, which: Ints | NDArray[np.bool_]) -> Crowd:
         """Return some of them."""
-        return Crowd(
-            self.rows.take(which), self.outer[which], self.nmse[which], self.keys[which]
-        )
+        return Crowd(self.rows.take(which), self.outer[which], self.nmse[which], self.keys[which])
 
     def plus(self, more: Crowd) -> Crowd:
         """Return both, each key once."""
@@ -185,6 +183,11 @@ class _Call:
         if not self.library.constant:
             constant = None
         rows = v.seedlings(self.aim.bank, self.a, made.population, width, constant, self.rng)
+        units = self.env.units
+        if units is not None and units.target is not None and self.aim.bank.units is not None:
+            goal, half = np.array(units.target), made.population // 2
+            more = v.balanced(self.aim.bank, self.a, half, width, goal, self.rng)
+            rows = stacked([more, rows])
         if parents and self.rng.random() >= made.restarts:
             known = [list(row) for row in self.env.encode(parents) if row is not None]
             rows = stacked([strips(known, width), rows.take(np.arange(len(rows) // 2))])

@@ -71,7 +71,7 @@ class Expression:
         from tasks.symbolic.fitting import evaluate
 
         given = torch.tensor([self.constants], dtype=torch.float64) if self.constants else None
-        points = torch.as_tensor(np.ascontiguousarray(x, dtype=np.float64))
+        points = torch.from_numpy(np.array(x, dtype=np.float64, order="C"))
         f = evaluate(pack([self.tokens]), self.library, points, given)[0]
         scale = 1.0 if math.isnan(self.scale) else self.scale
         offset = 0.0 if math.isnan(self.offset) else self.offset

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from designer.protocols import Floats
 from tasks.symbolic.bank import Bank
 from tasks.symbolic.library import Library
 from tasks.symbolic.strips import (
@@ -144,6 +145,32 @@ def seedlings(
         leaf = (a.arity[rows.tokens] == 0) & (rng.random(rows.tokens.shape) < share)
         rows = Strips(np.where(leaf, constant, rows.tokens), rows.numbers)
     return rows
+
+
+def balanced(
+    bank: Bank, a: Alphabet, count: int, width: int, target: Floats, rng: np.random.Generator
+) -> Strips:
+    """Return blocks of the target's unit, and products and quotients of two that have it."""
+    assert bank.units is not None
+    ids, units = a.library.operator_ids, np.round(bank.units, 3)
+    own = np.flatnonzero((np.abs(units - target) < 1e-2).all(1))
+    alone = bank.rows.take(rng.permutation(own)[: count // 2])
+    parts = [joined([whole(alone)], width)[0]]
+    for name, sign in (("mul", 1.0), ("div", -1.0)):
+        if name not in ids:
+            continue
+        first = rng.integers(len(bank), size=count)
+        wanted = sign * (target - units[first])
+        second = np.full(count, -1)
+        for unit in np.unique(np.round(wanted, 2), axis=0):
+            rows = np.flatnonzero((np.abs(wanted - unit) < 2e-2).all(1))
+            some = np.flatnonzero((np.abs(units - unit) < 2e-2).all(1))
+            second[rows] = rng.choice(some, size=len(rows)) if len(some) else -1
+        kept = second >= 0
+        i, j = bank.rows.take(first[kept]), bank.rows.take(second[kept])
+        rows_, fits = joined([single(np.full(len(i), ids[name])), whole(i), whole(j)], width)
+        parts.append(rows_.take(fits))
+    return stacked(parts)
 
 
 def gathered(made: list[Made]) -> Strips:

@@ -1,0 +1,87 @@
+"""Fitted numbers as people write them: short, or known, where the fit does not suffer."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+
+import torch
+
+from tasks.symbolic.expression import Expression
+from tasks.symbolic.fitting import fit
+from tasks.symbolic.outer import Points, Settings
+from tasks.symbolic.table import Table
+from tasks.symbolic.trees import pack
+
+_KNOWN = (math.pi, 2 * math.pi, math.pi / 2, math.e, math.sqrt(2), math.sqrt(2 * math.pi))
+_DENOMINATORS = (1, 2, 3, 4, 5, 6, 8, 9, 10, 12, 16)
+
+
+def tidied(expression: Expression, table: Table, allowance: float = 1e-3) -> Expression:
+    """Return the expression with each number replaced by the simplest that is as good.
+
+    The error may grow by the share `allowance`, or stay at rounding level. The constants that
+    are left are fitted again after each replacement, so two numbers that depend on each other
+    find short values together.
+    """
+    first = _refit(expression, table, expression.constants, expression.scale, expression.offset)
+    limit = max(first[1] * (1 + allowance), 1e-20)
+    best = list(first[0].constants)
+    scale, offset = first[0].scale, first[0].offset
+    held = [math.nan] * len(best)
+    for at in range(len(best)):
+        for short in candidates(best[at]):
+            tried = [*held[:at], short, *held[at + 1 :]]
+            done, error = _refit(expression, table, tried, math.nan, offset, scale)
+            if error <= limit:
+                held, best, scale = tried, list(done.constants), done.scale
+                break
+    for short in candidates(scale):
+        if _refit(expression, table, best, short, offset)[1] <= limit:
+            return expression.fitted(best, short, offset)
+    return expression.fitted(best, scale, offset)
+
+
+def candidates(value: float) -> Iterator[float]:
+    """Yield short numbers near a value, the simplest first: fractions, known ones, few digits."""
+    if value == 0 or not math.isfinite(value):
+        return
+    near = 1e-3 * abs(value)
+    for below in _DENOMINATORS:
+        short = round(value * below) / below
+        if short and abs(short - value) <= near:
+            yield short
+    for known in _KNOWN:
+        for short in (known, -known, 1 / known, -1 / known):
+            if abs(short - value) <= near:
+                yield short
+    for digits in (2, 3, 4, 5, 6, 8, 10):
+        yield float(f"{value:.{digits}g}")
+
+
+def _refit(
+    expression: Expression,
+    table: Table,
+    constants: list[float] | tuple[float, ...],
+    scale: float,
+    offset: float,
+    usual: float = math.nan,
+) -> tuple[Expression, float]:
+    """Return the expression with NaN constants fitted, and its error.
+
+    A `scale` that is NaN is fitted, unless `usual` is 1: then there was none.
+    """
+    weights = None if table.weights is None else torch.from_numpy(table.weights)
+    points = Points(torch.from_numpy(table.x), torch.from_numpy(table.y), weights)
+    scale = 1.0 if usual == 1.0 else scale
+    offset = 0.0 if math.isnan(offset) else offset
+    given = torch.tensor([list(constants)], dtype=torch.float64)
+    begin = torch.tensor([list(expression.constants)], dtype=torch.float64)
+    outer = torch.tensor([[scale, offset]], dtype=torch.float64)
+    fits = fit(
+        pack([expression.tokens]), expression.library, points, Settings(starts=1),
+        given if given.numel() else None, outer, begin if begin.numel() else None,
+    )  # fmt: skip
+    numbers = fits.constants[0, : len(expression.constants)].tolist()
+    done = expression.fitted(numbers, float(fits.scale[0]), float(fits.offset[0]))
+    return done, float(fits.nmse[0])
