@@ -5,6 +5,8 @@ TASKS: dict[str, str] = {
     "folding": "tasks.folding.task:task",
     "fold_design": "tasks.folding.designing:designing",
     "inverse_folding": "tasks.folding.inverse:inverse",
+    "signals": "tasks.control.task:signals",
+    "servers": "tasks.control.task:servers",
     "offlattice": "tasks.offlattice.task:task",
     "molecules": "tasks.molecules.task:task",
 }
