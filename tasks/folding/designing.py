@@ -121,9 +121,9 @@ class Mutations:
         """Return at most `count` distinct sequences as wished, none of them a parent."""
         if not parents or count < 1:
             return []
-        if len(parents) < self.few:
-            return self.first(count, rng)
         known = {parent.text for parent in parents}
+        if len(parents) < self.few:
+            return [design for design in self.first(count, rng) if design.text not in known]
         children: dict[str, TokenDesign] = {}
         for _ in range(8 * count):
             if len(children) == count:

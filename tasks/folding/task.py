@@ -14,6 +14,7 @@ from tasks.folding.drawing import draw
 from tasks.folding.energy import matrix_named
 from tasks.folding.environment import Chain
 from tasks.folding.exchange import ReplicaExchange, ready
+from tasks.folding.exports import files
 from tasks.folding.lattices import lattice_named
 from tasks.folding.proposer import PullMoves
 from tasks.folding.sequence import parse_sequence
@@ -55,6 +56,7 @@ def task(
         parse=partial(parse_fold, sequence=chain, lattice=lattice),
         show=partial(show, matrix=matrix),
         draw=partial(draw, matrix=matrix),
+        exports=partial(files, matrix=matrix),
         proposer=_proposer(search, matrix, search_steps, search_threads, goal),
         bucket=contact_class,
         optimal=Proof(least),

@@ -79,7 +79,7 @@ def test_the_task_keeps_every_contract() -> None:
 
 def test_wishes_are_kept() -> None:
     wish = Wish("HP", 9, fewest=3, most=4, pattern="H.......P")
-    mutations = Mutations("RULURRDR", "square", wish)
+    mutations = Mutations("RULURRDR", "square", wish, few=8)
     first = mutations.first(30, np.random.default_rng(0))
     later = mutations(first, 40, np.random.default_rng(1))
     assert len(first) == 30 and len(later) > 5

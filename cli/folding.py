@@ -1,0 +1,101 @@
+"""`designer fold`: one sequence, every record of a FASTA file, or a sequence for a given fold."""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import json
+import re
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from cli.options import Options
+from cli.presets import fold, shipped
+from cli.session import start
+from designer.config import Document
+from designer.errors import InputError
+
+_FASTA = (".fa", ".faa", ".fas", ".fasta", ".seq", ".txt")
+
+
+def fold_all(
+    text: str, lattice: str, energy: str, target_energy: float | None, options: Options
+) -> None:
+    """Fold the sequence, or each record of the file, that `text` is, and print what was found.
+
+    Several records are checked before the first is folded; with --json they give one object
+    {"results": [...]}, with --out each its own directory there.
+    """
+    path = Path(text)
+    if path.suffix.lower() not in _FASTA and not path.is_file():
+        return start(_folding(text, lattice, energy, target_energy), options)
+    if not path.is_file():
+        raise InputError(f"{path}: no such file; expected FASTA records, or give the letters")
+    from tasks.folding.energy import matrix_named
+    from tasks.folding.fasta import read_fasta
+
+    records = read_fasta(path, matrix_named(energy).alphabet)
+    documents = [_folding(record.sequence, lattice, energy, target_energy) for record in records]
+    if len(documents) == 1:
+        return start(documents[0], options)
+    _each(documents, [record.name for record in records], options)
+
+
+def _each(documents: Sequence[Document], names: Sequence[str], options: Options) -> None:
+    results: list[dict[str, Any]] = []
+    try:
+        for number, (document, name) in enumerate(zip(documents, names, strict=True), start=1):
+            own = options
+            if options.out is not None:
+                plain = re.sub(r"[^A-Za-z0-9_.-]+", "_", name).strip(".")[:60]
+                own = replace(options, out=options.out / f"{number}-{plain}")
+            if options.as_json:
+                results += _caught(document, name, own)
+            else:
+                print(f"\n{name}")
+                start(document, own)
+    finally:  # what is there is told, also where one of them was interrupted
+        if options.as_json:
+            print(json.dumps({"results": results}))
+
+
+def _caught(document: Document, name: str, options: Options) -> list[dict[str, Any]]:
+    """Run one campaign and return the object it prints, none where it printed nothing."""
+    said = io.StringIO()
+    try:
+        with contextlib.redirect_stdout(said):
+            start(document, options)
+    except BaseException as problem:
+        problem.add_note(f"while folding {name}")
+        if not said.getvalue():
+            raise
+        print(said.getvalue(), end="")
+        raise
+    return [{"name": name, **json.loads(said.getvalue())}]
+
+
+def _folding(sequence: str, lattice: str, energy: str, target_energy: float | None) -> Document:
+    document = fold(sequence, lattice, energy)
+    if target_energy is not None:
+        document.override(("task", "target_energy"), target_energy, "--target-energy")
+    return document
+
+
+def design(target: str, lattice: str, energy: str, wishes: dict[str, Any]) -> Document:
+    """Return the campaign that designs a sequence for a fold."""
+    from tasks.folding.maps import LONGEST_EXACT
+
+    document = shipped("fold_design")
+    named = str(Path(energy).absolute()) if Path(energy).is_file() else energy
+    document.override(("task", "target"), target, "--design")
+    document.override(("task", "lattice"), lattice, "--lattice")
+    document.override(("task", "matrix"), named, "--energy")
+    for name, value in wishes.items():
+        if value is not None:
+            document.override(("task", name), value, f"--{name}")
+    exact = lattice == "square" and energy == "hp" and len(target.strip()) < LONGEST_EXACT
+    kind = "unique_fold" if exact else "folded_gap"
+    document.override(("objective",), [{"kind": kind, "column": "margin"}], "--design")
+    return document
