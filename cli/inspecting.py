@@ -35,6 +35,19 @@ def validate(campaign: Path, options: Options) -> None:
 
 def score(oracle: str, file: str, task: str | None, options: Options) -> None:
     """Print a line a design, in order: the value, a tab, the design."""
+    made, judge = judge_of(oracle, task, options)
+    name, texts = _designs(file)
+    designs = [_parsed(made, text, f"{name}:{line}") for line, text in texts]
+    answer = call(judge, designs)
+    values = answer.columns.get(judge.name, next(iter(answer.columns.values())))
+    for (_, text), value in zip(texts, values.tolist(), strict=True):
+        print(f"{value + 0.0!r}\t{text}")  # + 0.0: no minus before a zero
+    for row, reason in sorted(answer.errors.items()):
+        print(f"{name}:{texts[row][0]}: not measured: {reason}", file=sys.stderr)
+
+
+def judge_of(oracle: str, task: str | None, options: Options) -> tuple[Task, Any]:
+    """Return the task whose designs are judged, and what judges them."""
     document = _document(oracle, task)
     kind = str(Path(oracle).absolute()) if is_file(oracle) else oracle
     document.override(("objective",), [{"kind": kind}], "ORACLE")
@@ -44,14 +57,7 @@ def score(oracle: str, file: str, task: str | None, options: Options) -> None:
     trusted = options.allow_plugins or ":" in oracle  # a person typed it
     made = build_task(document, allow_plugins=options.allow_plugins)
     judge = build_judge(document, ("objective", 0), made, allow_plugins=trusted)
-    name, texts = _designs(file)
-    designs = [_parsed(made, text, f"{name}:{line}") for line, text in texts]
-    answer = call(judge, designs)
-    values = answer.columns.get(judge.name, next(iter(answer.columns.values())))
-    for (_, text), value in zip(texts, values.tolist(), strict=True):
-        print(f"{value + 0.0!r}\t{text}")  # + 0.0: no minus before a zero
-    for row, reason in sorted(answer.errors.items()):
-        print(f"{name}:{texts[row][0]}: not measured: {reason}", file=sys.stderr)
+    return made, judge
 
 
 def _document(oracle: str, task: str | None) -> Document:

@@ -193,8 +193,15 @@ def score(
     task: Annotated[
         str | None, typer.Option(help="The designs' task, where it is not plain.")
     ] = None,
+    serve: Annotated[
+        str | None, typer.Option(help="Answer as another program wants it: reinvent4.")
+    ] = None,
 ) -> None:
     """Judge given designs: a line each, the value, a tab, the design."""
+    if serve is not None:
+        from cli.serving import serve as answer
+
+        return answer(oracle, file, task, serve, options)
     from cli.inspecting import score
 
     score(oracle, file, task, options)

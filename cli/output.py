@@ -74,7 +74,7 @@ def write_files(task: Task, result: Result, run: RunDirectory, top: int) -> None
     if shown:
         run.write("best.svg", task.draw(shown))
     if shown and task.exports is not None:
-        for name, text in task.exports(shown).items():
+        for name, text in task.exports(shown, result.best[:top]).items():
             run.write(name, text)
 
 

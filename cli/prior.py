@@ -83,7 +83,8 @@ def find(place: Path) -> Path:
     if place.name in known:
         return shipped / place.name
     hint = f"; {nearest(place.name, known)}" if known else ""
-    raise InputError(f"no directory {str(place)!r}, and no prior of that name is shipped{hint}")
+    text = "there is no such directory, and no prior of that name is shipped"
+    raise InputError(f"{str(place)!r} has no checkpoint: {text}{hint}")
 
 
 def about(folder: Path) -> dict[str, Any]:

@@ -260,7 +260,8 @@ class Task:
     bucket: Callable[[Any], str] | None = None  # coarse class, for the diversity filter
     optimal: Callable[[Mapping[str, float]], bool] | None = None  # raw scores prove the optimum
     goal: Callable[[Mapping[str, float]], bool] | None = None  # raw scores are what was asked for
-    exports: Callable[[Sequence[Any]], Mapping[str, str]] | None = None  # designs -> files, by name
+    exports: Callable[[Sequence[Any], Sequence[Any]], Mapping[str, str]] | None = None
+    # designs and what was found of each -> files, by name
     recommend: Callable[[Sequence[Any]], Any] | None = None  # front of Found -> the one to report
     examples: Sequence[Any] = ()
     context: Mapping[str, Any] = field(default_factory=dict)

@@ -10,6 +10,7 @@ from typing import Any
 from designer.errors import InputError, nearest
 from designer.protocols import Task
 from tasks.molecules.design import Molecule, parse
+from tasks.molecules.files import files as exports
 from tasks.molecules.kinds import DEFAULT_KINDS
 from tasks.molecules.tokens import DEFAULT_VOCABULARY
 from tasks.molecules.view import draw, show
@@ -64,6 +65,7 @@ def task(
         draw=draw,
         proposer=Genetic(**proposer, plausible=plausible),
         bucket=bucket,
+        exports=exports,
         examples=examples(),
     )
 
