@@ -41,10 +41,10 @@ class ReplicaExchange:
 
     A call makes `steps` proposals in each of `ladders`; temperatures lie between `coldest` and
     `hottest` (0: 0.5, on the cubic lattice 0.44), in units of the chain's strongest attraction.
-    `replicas` chains stand on a ladder (0: 5 in 2D, 3 in 3D), a share `rebridging` of the proposals are rebridgings. The call ends
-    early where a fold meets `target` (an energy). Every energy computed is paid from `purse`, at
-    most a quarter of it in one call. The result depends on `rng` only, not on `threads`
-    (0: one a core).
+    `replicas` chains stand on a ladder (0: 5 in 2D, 3 in 3D), a share `rebridging` of the
+    proposals are rebridgings. The call ends early where a fold meets `target` (an energy). Every
+    energy computed is paid from `purse`, at most a quarter of it in one call. The result depends
+    on `rng` only, not on `threads` (0: one a core).
     """
 
     matrix: str = "hp"

@@ -9,11 +9,11 @@ from __future__ import annotations
 import csv
 import io
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 import numpy as np
 
 from designer.protocols import Floats
-from typing import Any
 from tasks.folding.design import Fold
 from tasks.folding.energy import matrix_named
 from tasks.folding.lattices import lattice_named
