@@ -134,12 +134,17 @@ def relaxed_reward(objective: Objective) -> Reward:
 
     Raises InputError, with the reason and what to take instead, where a part has no derivative:
     an oracle without `relaxed`, a column other than its relaxed one, a transform other than
-    identity and linear, or terms that are not added.
+    identity and linear, terms that are not added, or constraints.
     """
     if objective.aggregate != "arithmetic" and len(objective.terms) > 1:
         raise InputError(
             f"aggregate {objective.aggregate!r} has no pathwise form here; set aggregate = "
             f"'arithmetic', or {INSTEAD}"
+        )
+    if objective.constraints:
+        raise InputError(
+            "constraints are priced in the reward, which a gradient through the oracle does not "
+            f"read; leave [[constraint]] out, or {INSTEAD}"
         )
     total = float(sum(term.weight for term in objective.terms))
     parts = [(_smooth(t.oracle, t.column, t.transform), t.weight / total) for t in objective.terms]

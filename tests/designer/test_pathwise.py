@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -12,6 +13,7 @@ import torch
 from toys import flat, gap
 
 from designer import gaussian, masking, pathwise
+from designer.constraints import Constraint
 from designer.differentiable import Dpg, Gumbel, Pathwise, ThroughChoices, ThroughCritic
 from designer.errors import InputError
 from designer.learner import Learner, LearnerSettings
@@ -295,6 +297,7 @@ def test_what_does_not_fit_is_refused_with_the_alternatives() -> None:
     fold = FoldFit(**FOLD)
     env: Any = AB.environment
     good = objective(AB_ORACLE, "score")
+    bound = Constraint(AB_ORACLE, "energy", at_most=0.0)
     cases: list[tuple[Any, Any, Objective, str]] = [
         (Pathwise(), env, Objective([Term(Plain())]), "'plain' gives no derivative"),  # type: ignore[arg-type]
         (Pathwise(), env, objective(AB_ORACLE, "energy"), "column 'score' only"),
@@ -303,6 +306,7 @@ def test_what_does_not_fit_is_refused_with_the_alternatives() -> None:
         (Dpg(critic="learned"), letters, objective(fold), "kind = 'gumbel'"),
         (Gumbel(), words, objective(fold), "writes 1 to 10 tokens"),
         (Gumbel(), env, good, "has no relaxed form"),
+        (Pathwise(), env, replace(good, constraints=[bound]), "constraints are priced"),
         (Gumbel(), letters, Objective([Term(fold, "gap")], [Penalty(Plain())]), "'plain'"),  # type: ignore[arg-type]
     ]
     for settings, where, wanted, message in cases:

@@ -169,11 +169,22 @@ column = "score"
 """
 
 
+SLO = """
+[[constraint]]
+kind = "realised"
+cost_of = "cost"
+column = "late"
+at_most = 0.1
+"""
+
+
 @pytest.mark.parametrize(
     "kind,cost,learner,more,code",
     [
         ("signals", "waiting", "reinforce", "shaping = 1.0", 0),
         ("servers", "latency", "ppo", "", 0),
+        ("signals", "waiting", "coma", "", 0),
+        ("servers", "cost", "reinforce", SLO, 0),
         ("servers", "cost", "gumbel", "", 3),
     ],
 )

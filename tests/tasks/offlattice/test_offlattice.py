@@ -182,7 +182,20 @@ def test_the_search_never_spends_more_than_there_is() -> None:
 
 # Found by the search of this package; the energies are those published (Boskovic and Brest 2018
 # for the azimuth; Liang 2004 and later work for the others).
-MINIMA: dict[str, tuple[str, float]] = {}
+MINIMA: dict[str, tuple[str, float]] = {
+    "2d fibonacci 13": (
+        "1.491430782 1.500044202 -0.868737065 1.479635335 1.519104587 -1.465874192 "
+        "1.953258392 -1.448788593 1.516524580 1.482794698 -1.041559066",
+        -3.2941,
+    ),
+    "3d-angle fibonacci 13": (
+        "1.506222904 1.489278485/0.009295301 0.846793471/2.951183285 "
+        "1.474204908/-2.541622419 1.524363470/-0.019070936 1.673493583/-2.555824320 "
+        "1.955852437/2.648445683 1.660169680/-2.459468616 1.518279667/1.712994073 "
+        "1.484687203/-0.176550549 1.791775111/-1.935428916",
+        -4.9746,
+    ),
+}
 
 
 @pytest.mark.parametrize("name", MINIMA)
