@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import torch
 
 from cli.build import build
 from cli.options import Options
@@ -27,8 +28,12 @@ from cli.session import apply
 from data import path as shipped_data
 from designer.errors import InputError, nearest
 from designer.protocols import Floats
+from tasks.symbolic.environment import Expressions
 from tasks.symbolic.expression import Expression
+from tasks.symbolic.fitting import fit
 from tasks.symbolic.library import library
+from tasks.symbolic.names import safe_names
+from tasks.symbolic.outer import Points, Settings
 from tasks.symbolic.parser import parse
 from tasks.symbolic.task import is_exact
 
@@ -77,7 +82,12 @@ def bench(
     options: Options,
     with_units: bool = False,
 ) -> None:
-    """Run the cases of a suite and print a line each, then the share that was recovered."""
+    """Run the cases of a suite and print a line each, then the share that was recovered.
+
+    The suite `speed` measures the evaluator instead.
+    """
+    if suite == "speed":
+        return speed()
     cases = [case for case in cases_of(suite) if not only or case.name in only]
     if not cases:
         raise InputError(f"suite {suite!r} has no case {', '.join(only)}")
@@ -96,6 +106,43 @@ def bench(
         print(f"{suite}: {share:.1%} of {len(done)} runs recovered, median {seconds:.1f} s")
 
 
+def speed(count: int = 20_000) -> None:
+    """Print how many distinct expressions are scored a second on one core, by CPU and by wall."""
+    torch.set_num_threads(1)
+    print("constants  points  expressions  per CPU second  per second")
+    for constants, points in ((0, 20), (0, 256), (3, 100)):
+        tokens = library("koza", ["x", "y"], constant=constants > 0)
+        rows = _distinct(Expressions(tokens, max_length=20), count, constants)
+        rng = np.random.default_rng(0)
+        x = torch.from_numpy(rng.uniform(0.5, 1.5, (points, 2)))
+        data = Points(x, (x[:, 0] * 1.3).sin() + x[:, 1] ** 2)
+        cpu, wall = time.process_time(), time.perf_counter()
+        fit(rows, tokens, data, Settings(scale=constants > 0))
+        cpu, wall = time.process_time() - cpu, time.perf_counter() - wall
+        print(f"{constants:9d}  {points:6d}  {len(rows):11,d}  {len(rows) / cpu:14,.0f}"
+              f"  {len(rows) / wall:10,.0f}")  # fmt: skip
+
+
+def _distinct(env: Expressions, count: int, constants: int) -> torch.Tensor:
+    """Return tokens [N, L] of distinct random expressions with that many constants."""
+    generator = torch.Generator().manual_seed(0)
+    state, taken = env.reset(40 * count if constants else 3 * count, torch.device("cpu")), []
+    for _ in range(env.max_steps):
+        mask = env.mask(state)
+        chance = torch.rand(mask.shape, generator=generator) * mask
+        taken.append(torch.where(env.done(state), -1, chance.argmax(1)))
+        state = env.step(state, chance.argmax(1))
+    rows = torch.stack(taken, dim=1)
+    if constants:
+        rows = rows[(rows == env.library.constant_id).sum(1) == constants]
+    keys: dict[str, int] = {}
+    batch = env.decode(rows)
+    for at, key in enumerate(batch.keys):
+        keys.setdefault(key, at)
+    chosen = rows[list(keys.values())[: count if not constants else count // 10]]
+    return chosen
+
+
 def line(o: Outcome) -> str:
     """Return what a person reads of one run."""
     mark = "recovered" if o.recovered else ("other form" if o.exact else "not found")
@@ -106,7 +153,7 @@ def line(o: Outcome) -> str:
 
 
 def cases_of(suite: str) -> list[Case]:
-    """Return the cases of a shipped suite, or of a CSV file in the layout of the AI Feynman list."""
+    """Return the cases of a shipped suite, or of a CSV file in the layout of the Feynman list."""
     if suite.endswith(".csv"):
         return list(_listed(Path(suite)))
     with shipped_data("equation-suites.csv").open(newline="", encoding="utf-8") as file:
@@ -185,13 +232,15 @@ def same_law(found: Expression, law: Expression, case: Case, points: int = 12) -
     theirs = sympy.nsimplify(theirs, rational=True)
     fitted = bool(mine.atoms(sympy.Float))
     limit = _FITTED if fitted else 1e-40
+    names, _ = safe_names(case.variables)  # what the search calls them
     rng, tested = np.random.default_rng(1), 0
     for _ in range(20 * points):
         place = {}
-        for name, (low, high) in zip(case.variables, case.ranges, strict=True):
+        for own, name, (low, high) in zip(names, case.variables, case.ranges, strict=True):
             width = high - low
             value = rng.uniform(low - 0.2 * width * (low < 0), high + 0.2 * width)
-            place[sympy.Symbol(name)] = sympy.Rational(round(value * 10**6), 10**6)
+            number = sympy.Rational(round(value * 10**6), 10**6)
+            place[sympy.Symbol(name)] = place[sympy.Symbol(own)] = number
         a, b = (_value(e, place) for e in (mine, theirs))
         if b is None:
             continue

@@ -26,7 +26,7 @@ app = typer.Typer(
 app.add_typer(prior_options.app, name="prior")
 
 Campaign = Annotated[Path, typer.Argument(metavar="CAMPAIGN.toml", help="A campaign file.")]
-BENCHES = "pipeline, gradients, estimators, equations, folding, reliability"
+BENCHES = "pipeline, gradients, estimators, equations, folding, pmo, reliability"
 Directory = Annotated[Path, typer.Argument(metavar="DIR", help="The directory of a run.")]
 
 
@@ -231,7 +231,7 @@ def init(
 
 
 @app.command()
-@with_options(only=("as_json", "debug", "device", "seed"))
+@with_options(only=("as_json", "debug", "device", "seed", "workers", "assignments"))
 def bench(
     name: Annotated[str, typer.Argument(metavar="NAME", help=BENCHES)],
     options: Options,
@@ -243,11 +243,16 @@ def bench(
     ] = None,
     stretch: Annotated[float, typer.Option(help="folding: time allowed, in bars.")] = 1.0,
     suite: Annotated[
-        str, typer.Option(help="equations: nguyen, jin, constant, livermore, r, or FORMULAS.csv.")
+        str,
+        typer.Option(help="equations: nguyen, jin, constant, livermore, r, speed, or LIST.csv."),
     ] = "nguyen",
     limit: Annotated[float, typer.Option(help="equations: seconds for each search.")] = 90.0,
     units: Annotated[bool, typer.Option("--units", help="equations: with their units.")] = False,
-    tasks: Annotated[str, typer.Option(help="estimators: which tasks, by commas.")] = "",
+    tasks: Annotated[str, typer.Option(help="estimators, pmo: which tasks, by commas.")] = "",
+    budget: Annotated[int, typer.Option(help="pmo: calls a run.", min=1)] = 10_000,
+    campaign: Annotated[
+        Path | None, typer.Option(help="pmo: the campaign file; the shipped one without it.")
+    ] = None,
 ) -> None:
     """Measure: `pipeline` times the stages, `folding` the search, `reliability` injects faults."""
     if name == "folding":
@@ -262,6 +267,11 @@ def bench(
         from cli.bench_estimators import bench_estimators
 
         return bench_estimators(tasks, only or [], seeds, options)
+    if name == "pmo":
+        from cli.bench_pmo import bench_pmo
+
+        names = [part.strip() for part in tasks.split(",") if part.strip()]
+        return bench_pmo(names, seeds, budget, campaign, options)
     from cli.bench import bench
 
     bench(name, options, long)

@@ -17,7 +17,7 @@ from torch import Tensor
 from designer.protocols import Floats
 from tasks.symbolic.environment import Expressions
 from tasks.symbolic.library import Library
-from tasks.symbolic.strips import Ints, Strips, joined, single, whole
+from tasks.symbolic.strips import Ints, Strips, joined, single, stacked, whole
 from tasks.symbolic.trees import read
 from tasks.symbolic.units import balance, unit_tables
 
@@ -66,8 +66,7 @@ def stock(env: Expressions, x: Floats, most: int = 10_000, largest: int = 9) -> 
         made = [(_widened(rows, width), values)] if size == 1 else []
         made += list(_grown(found, library, size, width, most))
         kept = [_fresh(part, free, seen, size) for part in made]
-        rows_ = Strips(*(np.concatenate([getattr(k[0], f) for k in kept]) if kept else
-                         np.zeros((0, width)) for f in ("tokens", "numbers")))  # fmt: skip
+        rows_ = stacked([part for part, _ in kept]) if kept else _none(width)
         found.append((rows_, np.concatenate([k[1] for k in kept]) if kept else values[:0]))
         total += len(found[-1][0])
         if total >= most:
@@ -81,6 +80,10 @@ def stock(env: Expressions, x: Floats, most: int = 10_000, largest: int = 9) -> 
         table = unit_tables(units, library, torch.device("cpu"))
         own = balance(read(torch.from_numpy(tokens), library), table)[0][0].numpy()
     return Bank(stored, everything, np.minimum(np.array(cut), len(tokens)), own)
+
+
+def _none(width: int) -> Strips:
+    return Strips(np.zeros((0, width), dtype=np.int64), np.zeros((0, width)))
 
 
 def _leaves(library: Library, x: Floats) -> Floats:

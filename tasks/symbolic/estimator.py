@@ -71,7 +71,7 @@ class SymbolicRegressor(RegressorMixin, BaseEstimator):  # type: ignore[misc]
         self.units = units
         self.random_state = random_state
 
-    def fit(self, X: Any, y: Any, sample_weight: Any = None) -> Self:  # noqa: N803
+    def fit(self, X: Any, y: Any, sample_weight: Any = None) -> Self:
         """Search for an equation; rows of weight 0 count as absent, whole weights as repeats."""
         X, y = validate_data(self, X, y, y_numeric=True, dtype=np.float64, ensure_min_samples=2)
         x, target, weight = _merged(X, np.asarray(y, dtype=np.float64), sample_weight)
@@ -89,7 +89,7 @@ class SymbolicRegressor(RegressorMixin, BaseEstimator):  # type: ignore[misc]
         self.evaluations_ = purse.spent
         return self
 
-    def predict(self, X: Any) -> Floats:  # noqa: N803
+    def predict(self, X: Any) -> Floats:
         """Return [rows] what the recommended equation gives; the mean where it is not defined."""
         check_is_fitted(self)
         X = validate_data(self, X, reset=False, dtype=np.float64)
@@ -152,8 +152,8 @@ class SymbolicRegressor(RegressorMixin, BaseEstimator):  # type: ignore[misc]
         """Fit what was found once more, keep the front, and recommend."""
         first = tokens.first_variable
         env = Expressions(tokens, units=self._units())
-        rows = [[first + i] for i in range(len(self.names_))]
-        leaves = [_leaf(tokens, row[0]) for row in rows if env.legal([row])[0]]
+        single = [[first + i] for i in range(len(self.names_))]
+        leaves = [_leaf(tokens, row[0]) for row in single if env.legal([row])[0]]
         found = [*designs, *leaves]
         if not found:
             raise InputError("no equation was found; allow more evaluations, or mend the units")
@@ -219,7 +219,9 @@ def _merged(x: Floats, y: Floats, weight: Any) -> tuple[Floats, Floats, Floats]:
         raise ValueError("sample_weight: all weights are zero; expected at least one above 0")
     kept = w > 0
     rows, inverse = np.unique(np.column_stack([x, y])[kept], axis=0, return_inverse=True)
-    total = np.bincount(inverse.ravel(), weights=w[kept], minlength=len(rows))
+    total = np.asarray(
+        np.bincount(inverse.ravel(), weights=w[kept], minlength=len(rows)), dtype=np.float64
+    )
     return np.ascontiguousarray(rows[:, :-1]), rows[:, -1].copy(), total
 
 

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 def lawful(trees: Trees, env: Expressions, rule: Rules) -> Tensor:
     """Return [N] bool. The trees are of complete expressions in the environment's library."""
     tokens, A = trees.tokens, env.num_actions
-    L, N = tokens.shape
+    N = tokens.shape[1]
     real = tokens != PAD
     token = torch.where(real, tokens, 0)
     arity = torch.where(real, rule.arity[token], 0)

@@ -42,9 +42,9 @@ def made_to_measure(
         operator, left = _on_top(wanted, here, unit, a, rng)
     found = match(wanted, aim.bank, mode, rng)
     usable = np.flatnonzero(found.block >= 0)
-    kept = [part[usable] for part in (at, stop, operator, left)]
     chosen = Match(found.block[usable], found.factor[usable], found.shift[usable])
-    return _rebuilt(rows.take(usable), *kept, chosen, aim.bank, mode, a)
+    where = (at[usable], stop[usable], operator[usable], left[usable])
+    return _rebuilt(rows.take(usable), where, chosen, aim.bank, mode, a)
 
 
 def _walk(
@@ -111,15 +111,14 @@ def _on_top(
 
 def _rebuilt(
     rows: Strips,
-    at: Ints,
-    stop: Ints,
-    operator: Ints,
-    left: Ints,
+    where: tuple[Ints, Ints, Ints, Ints],
     found: Match,
     bank: Bank,
     mode: str,
     a: Alphabet,
 ) -> Made:
+    """`where` holds where the edit starts and stops, the operator on top, and its side."""
+    at, stop, operator, left = where
     block, zero = bank.rows.take(found.block), np.zeros(len(rows), dtype=np.int64)
     ids, constant = a.library.operator_ids, np.full(len(rows), a.library.constant_id)
     factor, shift = single(constant, found.factor), single(constant, found.shift)

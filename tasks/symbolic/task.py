@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any, Literal
@@ -109,8 +110,8 @@ def make_task(
     )
     breed: Any = None
     if search == "evolution":
-        share = {} if measure else {"measure": 0.0}
-        breed = Evolution(environment, table, scale=scale, offset=offset, **share)
+        breed = Evolution(environment, table, scale=scale, offset=offset)
+        breed = breed if measure else replace(breed, measure=0.0)
     elif search == "genetic":
         breed = Genetic(environment)
     return Task(

@@ -121,3 +121,20 @@ def test_numbers_become_short_where_the_fit_allows() -> None:
     assert max(len(repr(value)) for value in short.constants) <= 18
     error = np.mean((short.predict(x) - noisy.y) ** 2)
     assert error <= 1.01 * np.mean((near.predict(x) - noisy.y) ** 2)
+
+
+def test_the_srbench_contract() -> None:
+    import importlib.util
+
+    import sympy
+
+    file = Path(__file__).parents[3] / "srbench" / "regressor.py"
+    spec = importlib.util.spec_from_file_location("srbench_regressor", file)
+    assert spec is not None and spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    est = clone(module.est).set_params(max_evaluations=300, population=60)
+    est.fit(X, X[:, 0] * X[:, 1])
+    read = sympy.sympify(module.model(est, X))  # our own text, as SRBench reads it
+    assert float(read.subs({"x0": 2.0, "x1": 3.0})) == pytest.approx(6.0, rel=1e-6)
+    assert module.complexity(est) >= 3
