@@ -1,0 +1,95 @@
+"""`designer fold` and `bench folding` from the command line."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from cli.bench_folding import SETS, problems
+from cli.main import invoke
+from designer.errors import InputError
+from tasks.folding.design import Fold
+from tasks.folding.exact import ground_states
+
+BRIEF = ["--quiet", "--set", "task.search_steps=50000", "--set", "policy.hidden=16"]
+
+
+def test_each_record_of_a_fasta_file_is_folded(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    file = tmp_path / "chains.fasta"
+    file.write_text(">one\nHPPHPPHPPH\n>two/../x\nHPHPPHHPHPPHPHHPPHPH\n")
+    code = invoke(
+        ["fold", str(file), "--target-energy", "-4", "--json", "--out", str(tmp_path), *BRIEF]
+    )
+    (line,) = capsys.readouterr().out.splitlines()
+    results = json.loads(line)["results"]
+    assert code == 0 and [one["name"] for one in results] == ["one", "two/../x"]
+    assert [one["best"][0]["scores"]["energy"] <= -4 for one in results] == [True, True]
+    assert results[0]["stopped"] == "optimal" and results[1]["stopped"] in ("target", "optimal")
+    assert sorted(p.name for p in tmp_path.iterdir() if p.is_dir()) == ["1-one", "2-two_.._x"]
+    assert {"best.pdb", "best.xyz", "best.html", "best.svg", "contacts.csv"} <= {
+        p.name for p in (tmp_path / "1-one").iterdir()
+    }
+
+
+def test_no_record_is_folded_where_one_is_bad(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    file = tmp_path / "chains.fasta"
+    file.write_text(">one\nHPPH\n>two\nHPXH\n")
+    assert invoke(["fold", str(file), "--out", str(tmp_path / "runs")]) == 3
+    said = capsys.readouterr()
+    assert ":3: record 'two': sequence 'HPXH': letter 'X' at position 3" in said.err
+    assert said.out == "" and not (tmp_path / "runs").exists()
+
+
+def test_a_sequence_is_designed_for_a_fold(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    target = "RURDRUUULDLULDD"
+    code = invoke(["fold", "--design", target, "--json", "--quiet", "--out", str(tmp_path / "r")])
+    found = json.loads(capsys.readouterr().out)
+    assert code == 0 and found["task"] == "fold_design"
+    best = found["best"][0]
+    assert found["stopped"] == "target" and found["evaluations"] <= 2000
+    assert best["scores"]["gap"] >= 1 and len(best["design"]) == 16
+    ground = ground_states(best["design"])
+    assert ground.degeneracy == 1
+    assert ground.folds[0].key == Fold(best["design"], "square", target).key
+
+
+BAD = {
+    ("fold",): "give either a SEQUENCE to fold, or --design with a fold",
+    ("fold", "no.fasta"): "no.fasta: no such file; expected FASTA records",
+    ("fold", "HPPH", "--lattice", "cubi"): "unknown lattice 'cubi'; did you mean 'cubic'",
+    ("fold", "HP"): "has 2 residues; a chain that can fold has at least 3",
+    ("fold", "--design", "RULD"): "residues 1 and 5 lie on one point",
+    ("fold", "--design", "RRRRRRRRR"): "has the same contacts as 665 other folds",
+    ("fold", "--design", "RURRD", "--fewest", "7"): "7 to 6 residues H, but the chain can have",
+    ("fold", "--design", "RURRD", "--pattern", "HQPPPP"): "letter 'Q' at position 2",
+    ("bench", "folding", "--only", "2D-65"): "unknown sequence '2D-65'; did you mean",
+    ("bench", "folding", "--peer", "square=/no/such"): "expected LATTICE,LATTICE=PROGRAM",
+}
+
+
+@pytest.mark.parametrize("words", BAD, ids=" ".join)
+def test_what_cannot_be_done_is_told(
+    words: tuple[str, ...], capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert invoke(list(words)) == 3
+    said = capsys.readouterr()
+    assert BAD[words] in said.err and said.out == "" and said.err.count("\n") == 1
+
+
+def test_every_set_of_the_benchmark_has_sequences_with_their_bars() -> None:
+    for name in SETS:
+        assert problems([name])
+    bars = {problem.name: problem.bar for problem in problems(["2d", "harvard", "fcc"])}
+    assert (bars["2D-64"], bars["2D-85"], bars["2D-100a"]) == (5, 30, 60)
+    assert (bars["3D-Harvard9"], bars["FCC-F90_1"]) == (20, 60)
+    assert len(problems(["harvard"])) == 10
+    with pytest.raises(InputError, match="unknown sequence"):
+        problems(["nothing"])
