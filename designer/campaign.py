@@ -91,8 +91,9 @@ class Campaign:
             max_failure_rate=settings.max_failure_rate,
             parse=task.parse,
         )
-        if hasattr(task.proposer, "purse"):  # it judges by itself: that is counted too
-            self.task = replace(task, proposer=replace(task.proposer, purse=self.meter))
+        searching: Any = task.proposer
+        if hasattr(searching, "purse"):  # it judges by itself: that is counted too
+            self.task = replace(task, proposer=replace(searching, purse=self.meter))
         self.generator = torch.Generator().manual_seed(settings.seed)
         self.rng = np.random.default_rng(settings.seed)
         self.elites = Elites(settings.elites, focus=settings.focus)

@@ -44,7 +44,7 @@ def resolve(
     registry without consent, a file or module that is missing or fails, a name that is not in
     it, or something that cannot be called.
     """
-    found = _look_up(spec, registry, allow_plugins, base)
+    found: Any = _look_up(spec, registry, allow_plugins, base)
     if getattr(found, _MARK, False) and not allow_plugins:
         what = "runs code (or asks a server) that its settings name"
         raise InputError(f"{spec!r} {what}; {_CONSENT}")
