@@ -51,7 +51,8 @@ def resolve(
     if not callable(found) and not hasattr(found, "score_list"):
         kind = type(found).__name__
         raise InputError(f"{spec!r} is a value of type {kind}, expected a class or a function")
-    return found
+    made: Callable[..., Any] = found
+    return made
 
 
 _CONSENT = "if you trust it, add --allow-plugins (or name it on the command line)"
