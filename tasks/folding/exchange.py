@@ -91,7 +91,7 @@ class ReplicaExchange:
             share = left // (4 * len(ladders)) if left > 8 * count else 0
             for ladder in ladders:
                 ladder.allow(share)
-        cores = self.threads or len(os.sched_getaffinity(0))
+        cores = self.threads or _cores()
         with ThreadPoolExecutor(min(cores, len(ladders))) as pool:
             for part in _PARTS:
                 if any(ladder.stopped for ladder in ladders):
@@ -265,6 +265,13 @@ class Ladder:
         energies = [*[self.best] * len(kept), *(self.energies * self.terrain.unit).tolist()]
         letters = self.terrain.letters(np.concatenate([kept, self.chains]))
         return list(zip(energies, spelled(letters, self.terrain.lattice), strict=True))
+
+
+def _cores() -> int:
+    """Return how many cores this process may use."""
+    if hasattr(os, "sched_getaffinity"):  # not on every system
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
 
 
 def suits(fold: Fold) -> bool:
