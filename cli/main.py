@@ -106,12 +106,15 @@ def molecule(
     objective: Annotated[
         str, typer.Argument(metavar="[OBJECTIVE]", help="An oracle's name, or FILE.py:FUNCTION.")
     ] = "qed",
+    prior: Annotated[
+        str | None, typer.Option(help="A taught prior to start from: its directory, or a name.")
+    ] = None,
 ) -> None:
     """Design molecules for an objective."""
     from cli.presets import molecule
     from cli.session import start
 
-    document, trusted = molecule(objective)
+    document, trusted = molecule(objective, prior)
     start(document, options.trusting() if trusted else options)
 
 

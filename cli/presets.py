@@ -52,9 +52,17 @@ def fold(sequence: str, lattice: str, energy: str) -> Document:
     return document
 
 
-def molecule(objective: str) -> tuple[Document, bool]:
-    """Return the campaign for an objective, and whether a person named code with it."""
+def molecule(objective: str, prior: str | None = None) -> tuple[Document, bool]:
+    """Return the campaign for an objective, and whether a person named code with it.
+
+    A `prior` that was taught brings the network's sizes and the way molecules are written.
+    """
     document = shipped("molecule")
+    if prior is not None:
+        place = Path(prior).expanduser()
+        named = str(place.absolute()) if place.exists() else prior
+        document.override(("prior",), {"run": named}, "--prior")
+        document.data.pop("policy", None)
     kind = objective
     if is_file(objective):
         file, name = objective.rsplit(":", 1)

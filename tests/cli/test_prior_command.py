@@ -161,3 +161,12 @@ def test_the_policy_begins_as_the_prior(prior: Path) -> None:
         assert (value == held[f"policy.{name}"]).all()
     assert parts.learner.prior is not None
     assert not any(p.requires_grad for p in parts.learner.prior.parameters())
+
+
+def test_the_command_takes_a_prior(tmp_path: Path, prior: Path) -> None:
+    run = tmp_path / "run"
+    command = ["molecule", "mw", "--prior", str(prior), "--budget", "40", "--out", str(run)]
+    small = ("batch_size=16", "proposals=0", "replay=0")
+    assert invoke([*command, "--quiet", *(f"--set=campaign.{x}" for x in small)]) == 0
+    held = config.load(run / "campaign.toml").data
+    assert held["prior"]["run"] == str(prior) and held["policy"]["hidden"] == 16
