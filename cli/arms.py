@@ -8,6 +8,7 @@ from typing import Any
 
 from designer.bandit import Bandit, BanditSettings
 from designer.config import Document
+from designer.errors import nearest
 from designer.protocols import Task
 from designer.settings import Settings
 from designer.toml import Keys
@@ -41,5 +42,10 @@ def _proposer(document: Document, find: Callable[..., Any], path: Keys, task: Ta
         return document.build(path, find(path, {}), {"environment": task.environment})
     if own is None or not is_dataclass(own):
         raise document.error(path, f"task {task.name!r} has no proposer of its own; name a kind")
+    names = [f.name for f in fields(own) if f.init]
+    for key in table:
+        if key not in names:
+            text = f"unknown key {key!r} in the proposer of {task.name!r}; {nearest(key, names)}"
+            raise document.error((*path, key), text)
     held = {f.name: getattr(own, f.name) for f in fields(own) if f.init and f.name not in table}
     return document.build(path, type(own), held)

@@ -21,15 +21,21 @@ from designer.store import Store
 STAGES = ("sample", "decode", "propose", "score", "learn", "record")
 
 
-def bench(name: str, options: Options, long: bool = False) -> None:
+def bench(name: str, options: Options, long: bool = False, tasks: str = "", seeds: int = 5) -> None:
     """Run one benchmark by name."""
     if name == "reliability":
         from cli.bench_reliability import bench_reliability
 
         bench_reliability(long=long, as_json=options.as_json, seed=options.seed or 0)
         return
+    if name == "gradients":
+        from cli.bench_gradients import bench_gradients
+
+        bench_gradients(options)
+        return
     if name != "pipeline":
-        known = ["pipeline", "reliability"]
+        known = ["pipeline", "gradients", "estimators", "equations", "folding", "pmo"]
+        known.append("reliability")
         raise InputError(f"unknown benchmark {name!r}; {nearest(name, known)}")
     found = {kind: pipeline(_parts(kind, options)) for kind in KINDS}
     if options.as_json:

@@ -69,7 +69,8 @@ def worst_in_ball(values: Tensor, share: Tensor, radius: float) -> tuple[Tensor,
     low = (values.double() * (p > 0)).where(p > 0, torch.inf).amin(-1)
     if radius == 0.0:
         return low + (p * x).sum(-1), torch.zeros_like(low)
-    span = x.amax(-1).clamp_min(1e-300)
+    widest = x.amax(-1)
+    span = torch.where(widest > 0, widest, 1.0)  # where all are equal, any exponent does
     bottom, top = (1e-9 / span).log(), (1e9 / span).log()
     for _ in range(HALVINGS):
         middle = (bottom + top) / 2

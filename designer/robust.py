@@ -17,7 +17,7 @@ from designer.protocols import Floats
 from designer.risk import worst_in_ball
 
 Robust = Literal["mean", "worst", "kl", "variance"]
-ROBUST = ("mean", "worst", "kl", "variance")
+ROBUST: tuple[Robust, ...] = ("mean", "worst", "kl", "variance")
 
 
 def combined(
@@ -32,10 +32,11 @@ def combined(
     if not shares.sum() > 0:
         raise InputError("the weights of an ensemble must add up to more than 0")
     p = shares / shares.sum()
-    sound = np.isfinite(values).all(axis=1)
+    sound = np.asarray(np.isfinite(values).all(axis=1))
     x = np.where(sound[:, None], values, 0.0)
     if how == "worst":
-        out = np.where((p > 0)[None, :], x, np.inf).min(axis=1)
+        believed = np.broadcast_to(p > 0, x.shape)
+        out = np.where(believed, x, np.inf).min(axis=1)
     elif how == "kl":
         rows = torch.from_numpy(np.ascontiguousarray(x))
         out = worst_in_ball(rows, torch.from_numpy(p).expand_as(rows), radius)[0].numpy()

@@ -35,6 +35,7 @@ ORACLES: dict[str, str] = {
     "ab_energy": "oracles.offlattice:AbEnergy",
     # equations
     "fit": "oracles.fit:Fit",
+    "noisy_fit": "oracles.noisy:NoisyFit",
     # the user's own: a model, and (by consent) a function or a program
     "surrogate": "oracles.surrogate:surrogate",
     "custom_surrogate": "oracles.surrogate:custom_surrogate",
