@@ -26,9 +26,9 @@ from designer.errors import InputError
 from designer.store import Store
 from oracles.filters import Filters
 from oracles.sa import sa_score
-from oracles.suites import auc_top, chosen, diversity
+from oracles.suites import auc_top, chosen, diversity, guacamol_score, suites
 
-COLUMNS = ("auc_top10", "top1", "top10", "top100", "diversity", "sa", "passing")
+COLUMNS = ("auc_top10", "guacamol", "top1", "top10", "top100", "diversity", "sa", "passing")
 TOP = 100
 
 
@@ -76,22 +76,25 @@ def one(
         result = parts.campaign(store).run()
         judged = [(row.text, row.columns.get(task, math.nan)) for row in store.evaluations()]
         store.close()
-    figures = summary(judged, budget)
+    figures = summary(judged, budget, task)
     facts = {"task": task, "seed": seed, "calls": result.evaluations, "stopped": result.stopped}
     return facts | figures | {"seconds": time.monotonic() - started}
 
 
-def summary(judged: Sequence[tuple[str, float]], budget: int) -> dict[str, float]:
+def summary(judged: Sequence[tuple[str, float]], budget: int, task: str = "") -> dict[str, float]:
     """Return the figures of molecules and scores in the order in which they were judged."""
     from tasks.molecules.design import Molecule
 
     scores = [0.0 if math.isnan(score) else score for _, score in judged]
-    ranked = sorted(zip(scores, (text for text, _ in judged), strict=True), reverse=True)[:TOP]
+    whole = sorted(zip(scores, (text for text, _ in judged), strict=True), reverse=True)
+    ranked = whole[:TOP]
+    tops = suites()["guacamol"]["own"].get(task, suites()["guacamol"]["tops"])
     mols = [Molecule(text).mol for _, text in ranked]
     best = [score for score, _ in ranked]
     filters = Filters()
     return {
         "auc_top10": auc_top(scores, budget),
+        "guacamol": guacamol_score(_flat(whole, max(tops)), tops),
         "top1": statistics.fmean(best[:1]),
         "top10": statistics.fmean(best[:10]),
         "top100": statistics.fmean(best),
@@ -99,6 +102,18 @@ def summary(judged: Sequence[tuple[str, float]], budget: int) -> dict[str, float
         "sa": statistics.fmean(sa_score(mol) for mol in mols),
         "passing": statistics.fmean(filters.failed(mol) is None for mol in mols),
     }
+
+
+def _flat(ranked: Sequence[tuple[float, str]], most: int) -> list[float]:
+    """Return the best scores of molecules that differ in more than stereo marks."""
+    from rdkit import Chem
+
+    found: dict[str, float] = {}
+    for score, text in ranked:
+        if len(found) == most:
+            break
+        found.setdefault(Chem.MolToSmiles(Chem.MolFromSmiles(text), isomericSmiles=False), score)
+    return list(found.values())
 
 
 def _mean(task: str, rows: Sequence[dict[str, Any]]) -> dict[str, Any]:

@@ -32,6 +32,7 @@ def test_the_figures_of_given_molecules() -> None:
     found = summary([(drug, 0.5), (acid, 1.0), ("CCO", float("nan"))], 10)
     assert found["top1"] == 1.0 and found["top10"] == 0.5
     assert found["passing"] == pytest.approx(1 / 3)  # ethanol is too light, the chloride alerts
+    assert found["guacamol"] == pytest.approx((1.0 + 1.5 / 10 + 1.5 / 100) / 3)
     assert found["auc_top10"] == pytest.approx((3 * 0.5 / 2 + 7 * 0.5) / 10)
 
 
@@ -39,3 +40,9 @@ def test_the_figures_of_given_molecules() -> None:
 def test_unknown_tasks(tasks: str, capsys: pytest.CaptureFixture[str]) -> None:
     assert invoke(["bench", "pmo", "--tasks", tasks]) == 3
     assert "no task or suite" in capsys.readouterr().err
+
+
+def test_stereoisomers_count_once_for_guacamol() -> None:
+    pair = [("C[C@H](N)C(=O)O", 1.0), ("C[C@@H](N)C(=O)O", 0.9), ("CCO", 0.4)]
+    found = summary(pair, 10, "isomers_c11h24")  # its figure is the mean of the best 159
+    assert found["guacamol"] == pytest.approx(1.4 / 159)
