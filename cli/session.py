@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from cli import output
+from cli import output, pareto
 from cli.build import Parts, build
 from cli.credit import by_part, credit_lines
 from cli.options import Options
@@ -143,6 +143,9 @@ def report(campaign: Campaign, run: RunDirectory, result: Result, options: Optio
     """Write the run's exports and print its results."""
     task = campaign.task
     output.write_files(task, result, run, options.top)
+    told = pareto.write(campaign, run)
+    if told is not None and not options.quiet:
+        print(told, file=sys.stderr)
     credit = by_part(campaign, result.best[: options.top])
     if options.as_json:
         found = output.as_object(task, result, run.path)

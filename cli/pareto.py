@@ -1,0 +1,51 @@
+"""`pareto.csv`: where several things are wanted, what no other design beats in all of them."""
+
+from __future__ import annotations
+
+import csv
+import io
+from typing import Any
+
+import numpy as np
+
+from designer.campaign import Campaign
+from designer.pareto import hypervolume, nondominated
+from designer.rundir import RunDirectory
+from designer.store import Evaluation
+
+MOST_TERMS = 5  # the volume takes long in more dimensions
+
+
+def write(campaign: Campaign, run: RunDirectory) -> str | None:
+    """Write the front of all recorded evaluations; return a line about it, None where there is
+    one term only, or where the oracles are cheap and their evaluations are not recorded.
+    """
+    terms = campaign.objective.terms
+    if not 2 <= len(terms) <= MOST_TERMS or campaign.meter.cheap:
+        return None
+    rows = [row for row in run.store.evaluations() if row.error is None]
+    if not rows:
+        return None
+    raw = [[row.columns.get(_name(term), np.nan) for row in rows] for term in terms]
+    shaped = np.stack([t.transform(np.array(v)) for t, v in zip(terms, raw, strict=True)], axis=1)
+    front = nondominated(shaped)
+    run.write("pareto.csv", _csv(rows, front, shaped))
+    volume = hypervolume(shaped[front])
+    return f"{len(front)} designs are beaten by none in all {len(terms)} terms (pareto.csv); the " \
+        f"hypervolume of their transformed values above 0 is {volume:.4g}"  # fmt: skip
+
+
+def _name(term: Any) -> str:
+    return str(term.column or term.oracle.name)
+
+
+def _csv(rows: list[Evaluation], front: list[int], shaped: Any) -> str:
+    names = list(dict.fromkeys(name for i in front for name in rows[i].columns))
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    wanted = [f"wanted_{k + 1}" for k in range(shaped.shape[1])]
+    writer.writerow(["design", *wanted, *names])
+    for i in front:
+        raw = [repr(rows[i].columns.get(name, np.nan)) for name in names]
+        writer.writerow([rows[i].text, *(repr(float(v)) for v in shaped[i]), *raw])
+    return text.getvalue()

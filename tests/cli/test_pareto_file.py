@@ -1,0 +1,34 @@
+"""Two things wanted at once leave a front."""
+
+from __future__ import annotations
+
+import csv
+from pathlib import Path
+
+import pytest
+
+from cli.main import invoke
+
+CAMPAIGN = """
+[campaign]
+budget = 60
+batch_size = 32
+[task]
+kind = "molecules"
+[[objective]]
+kind = "qed"
+[[objective]]
+kind = "median1"
+"""
+
+
+def test_the_front_is_written(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    file, out = tmp_path / "a.toml", tmp_path / "run"
+    file.write_text(CAMPAIGN)
+    assert invoke(["run", str(file), "--out", str(out)]) == 0
+    assert "hypervolume" in capsys.readouterr().err
+    rows = list(csv.DictReader((out / "pareto.csv").read_text().splitlines()))
+    qed = [float(row["qed"]) for row in rows]
+    median = [float(row["median1"]) for row in rows]
+    assert qed == sorted(qed, reverse=True) and median == sorted(median)
+    assert [float(row["wanted_2"]) for row in rows] == median
