@@ -77,6 +77,6 @@ def info(
 ) -> None:
     """Say what a prior is: size, data, validity, uniqueness and novelty of its samples."""
     from cli.build import Machine
-    from cli.prior_command import info
+    from cli.prior_info import info
 
     info(directory, samples, Machine(device, threads=threads), seed, as_json=as_json)

@@ -120,7 +120,8 @@ def rows(
 def vocabulary_of(molecules: Molecules, minimum: int = 1) -> tuple[tuple[str, ...], dict[str, int]]:
     """Return the tokens that `minimum` or more molecules have, and the rarer ones with counts."""
     counts = Counter(word for words in molecules.words for word in set(words))
-    kept = [word for word, count in counts.most_common() if count >= minimum]
+    ranked = sorted(counts.items(), key=lambda item: (-item[1], item[0]))  # the same every time
+    kept = [word for word, count in ranked if count >= minimum]
     vocabulary = check_vocabulary(kept)
     rare = {word: count for word, count in counts.items() if word not in vocabulary}
     return vocabulary, rare

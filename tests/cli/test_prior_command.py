@@ -59,6 +59,9 @@ def test_rare_tokens_and_sizes() -> None:
     molecules = corpus.Molecules("x", "", texts, np.zeros(4, dtype=np.int64))
     vocabulary, rare = corpus.vocabulary_of(molecules, 2)
     assert rare == {"[Si]": 1} and vocabulary[:2] == ("C", "O")
+    alike = [["N", "F", "S", "O", "Br", "Cl"]] * 3  # as often: in the order of the alphabet
+    alike_molecules = corpus.Molecules("x", "", alike, np.zeros(3, dtype=np.int64))
+    assert corpus.vocabulary_of(alike_molecules)[0][:6] == ("Br", "Cl", "F", "N", "O", "S")
     rows, unfit = corpus.rows(molecules, vocabulary, 24, 8)
     assert [len(row) for row in rows] == [4, 4] and unfit == 2
     assert [row[-1] for row in rows] == [len(vocabulary)] * 2  # END
