@@ -259,3 +259,22 @@ def test_the_comparison_of_estimators_runs(ran: Ran, monkeypatch: pytest.MonkeyP
     assert code == 0, err
     assert "| folding | leave one out |" in out
     assert ran("bench", "estimators", "--tasks", "nothing")[0] == 3
+
+
+def test_prices_arms_and_critics_survive_a_resume(ran: Ran, run: Any, tmp_path: Path) -> None:
+    more = (
+        f"{BOUND}at_most = 2.6\nmethod = 'pid'\n"
+        "[[proposer]]\nsteps = 5\n[[proposer]]\nsteps = 50\n[bandit]\nrate = 0.5"
+    )
+    learner = 'kind = "coma"\nlr_power = 0.8'
+    code, whole, err = run(learner, more, campaign="proposals = 8\nreplay = 4\nreplay_from = 2")
+    assert code == 0, err
+    shutil.rmtree(tmp_path / "run")
+    file = tmp_path / "campaign.toml"
+    place = str(tmp_path / "run")
+    assert ran("run", str(file), "-q", "--out", place, "--set", "campaign.steps=1")[0] == 0
+    code, out, err = ran("resume", place, "-q", "--json", "--set", "campaign.steps=3")
+    assert code == 0, err
+    said = json.loads(out)
+    for name in ("best", "constraints", "credit", "evaluations"):
+        assert said[name] == whole[name], name
