@@ -72,8 +72,8 @@ def equation(
 def fold(
     options: Options,
     sequence: Annotated[
-        str, typer.Argument(metavar="[SEQUENCE|FILE]", help="Letters, or a FASTA file.")
-    ] = "",
+        str | None, typer.Argument(metavar="[SEQUENCE|FILE]", help="Letters, or a FASTA file.")
+    ] = None,
     lattice: Annotated[str, typer.Option(help="square, triangular, cubic or fcc.")] = "square",
     energy: Annotated[str, typer.Option(help="hp, mj, mj-reduced, or a matrix file.")] = "hp",
     target_energy: Annotated[float | None, typer.Option(help="Stop at a fold so low.")] = None,
@@ -89,12 +89,12 @@ def fold(
     """Fold a chain to its lowest contact energy on a lattice, or design one for a fold."""
     from cli import folding
     from cli.session import start
-    from designer.errors import InputError
 
-    if (design is None) == (not sequence):
-        raise InputError("fold: give either a SEQUENCE to fold, or --design with a fold")
-    if design is None:
+    if (design is None) == (sequence is None):
+        raise typer.BadParameter("give either a SEQUENCE to fold, or --design with a fold")
+    if sequence is not None:
         return folding.fold_all(sequence, lattice, energy, target_energy, options)
+    assert design is not None
     wishes = {"pattern": pattern, "fewest": fewest, "most": most}
     start(folding.design(design, lattice, energy, wishes), options)
 

@@ -302,7 +302,7 @@ def test_a_bug_is_said_to_be_one(ran: Ran, monkeypatch: pytest.MonkeyPatch) -> N
     def broken(*_: object) -> None:
         raise ZeroDivisionError("oops")
 
-    monkeypatch.setattr("cli.session.start", broken)
+    monkeypatch.setattr("cli.folding.start", broken)
     code, out, err = ran("fold", CHAIN)
     assert (code, out) == (1, "") and err.startswith("designer: a bug: ZeroDivisionError: oops")
     assert "Traceback" in ran("fold", CHAIN, "--debug")[2]

@@ -37,7 +37,9 @@ SHORT = "HPHPPHHPHH"
 
 COMMAND_LINES = [
     (["fol"], 2, "No such command 'fol'. Did you mean 'fold'?; see `designer --help`"),
-    (["fold"], 2, "Missing argument 'SEQUENCE'; see `designer fold --help`"),
+    (["fold"], 2, "give either a SEQUENCE to fold, or --design with a fold"),
+    (["fold", SHORT, "--design", "RU"], 2, "give either a SEQUENCE to fold, or --design"),
+    (["equation"], 2, "Missing argument 'DATA.csv'; see `designer equation --help`"),
     (["fold", SHORT, "--budget", "ten"], 2, "Invalid value for '--budget'"),
     (["fold", SHORT, "--latice", "cubic"], 2, "No such option: --latice"),
     (["fold", SHORT, "--budget", "0"], 3, "--budget: budget is 0; expected at least 1"),
