@@ -37,7 +37,12 @@ def compiled(function: F) -> F:
     return cast(F, njit(cache=True, nogil=True)(function))
 
 
-@compiled
+def inlined(function: F) -> F:
+    """Return the function compiled into its callers: for what is called at every step."""
+    return cast(F, njit(cache=True, nogil=True, inline="always")(function))
+
+
+@inlined
 def draw(state: Array) -> Any:
     """Return 64 random bits: xoroshiro128+ (D. Blackman, S. Vigna); `state` [2] uint64.
 
@@ -51,23 +56,23 @@ def draw(state: Array) -> Any:
     return both
 
 
-@compiled
+@inlined
 def uniform(state: Array) -> float:
     """Return a number from 0 to 1, 1 left out."""
     return float(draw(state) >> _11) * _UNIT
 
 
-@compiled
+@inlined
 def beside(difference: Any, deltas: Array, mask: Any) -> bool:
     """Return whether two points so far apart are neighbours."""
     far = difference & mask
-    near = False
+    near = False  # no branch: faster than to leave early
     for delta in deltas:
         near |= far == delta
     return near
 
 
-@compiled
+@inlined
 def gain(residue: int, point: Any, grid: Array, pairs: Array, deltas: Array, mask: Any) -> int:
     """Return the energy of a residue on a point with what lies around it."""
     total = 0
@@ -85,7 +90,7 @@ def whole_energy(chain: Array, grid: Array, pairs: Array, deltas: Array, mask: A
     return total // 2
 
 
-@compiled
+@inlined
 def pull(
     chain: Array, grid: Array, deltas: Array, mask: Any, bipartite: bool, bits: Any, fresh: Array
 ) -> tuple[int, int, int]:
@@ -309,8 +314,9 @@ def sweep(
 ) -> int:
     """Make `steps` Metropolis steps of one chain; returns its energy afterwards."""
     length = len(chain)
+    left = allowance - books[COMPUTED]
     for _ in range(steps):
-        if books[COMPUTED] >= allowance:
+        if left <= 0:
             books[DONE] = 1
             return energy
         bits = draw(state)
@@ -318,6 +324,7 @@ def sweep(
             first, way, moved = pull(chain, grid, deltas, mask, bipartite, bits, fresh)
             if moved == 0:
                 continue
+            left -= 1
             books[COMPUTED] += 1
             added = change(chain, grid, pairs, active, deltas, mask, first, way, moved, fresh)
             if added <= 0 or uniform(state) < math.exp(-added * beta):
@@ -335,6 +342,7 @@ def sweep(
             low, high = rebridge(chain, grid, deltas, mask, bits, state, fresh)
             if high < low:
                 continue
+            left -= 1
             books[COMPUTED] += 1
             for k in range(low, high + 1):
                 grid[fresh[k]] = k + 1
