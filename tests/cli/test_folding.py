@@ -62,7 +62,6 @@ def test_a_sequence_is_designed_for_a_fold(
 
 
 BAD = {
-    ("fold",): "give either a SEQUENCE to fold, or --design with a fold",
     ("fold", "no.fasta"): "no.fasta: no such file; expected FASTA records",
     ("fold", "HPPH", "--lattice", "cubi"): "unknown lattice 'cubi'; did you mean 'cubic'",
     ("fold", "HP"): "has 2 residues; a chain that can fold has at least 3",
@@ -82,6 +81,12 @@ def test_what_cannot_be_done_is_told(
     assert invoke(list(words)) == 3
     said = capsys.readouterr()
     assert BAD[words] in said.err and said.out == "" and said.err.count("\n") == 1
+
+
+def test_fold_needs_a_sequence_or_a_target(capsys: pytest.CaptureFixture[str]) -> None:
+    for words in (["fold"], ["fold", "HPPH", "--design", "RUL"]):
+        assert invoke(words) == 2
+        assert "give either a SEQUENCE to fold, or --design with a fold" in capsys.readouterr().err
 
 
 def test_every_set_of_the_benchmark_has_sequences_with_their_bars() -> None:
