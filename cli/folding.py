@@ -17,6 +17,7 @@ from cli.session import start
 from designer.config import Document
 from designer.errors import InputError
 
+_NAME = 255  # characters a file's name may have
 _FASTA = (".fa", ".faa", ".fas", ".fasta", ".seq", ".txt")
 
 
@@ -28,8 +29,8 @@ def fold_all(
     Several records are checked before the first is folded; with --json they give one object
     {"results": [...]}, with --out each its own directory there.
     """
-    path = Path(text)
-    if path.suffix.lower() not in _FASTA and not path.is_file():
+    path = Path(text[:_NAME])  # a chain longer than any file's name is no file
+    if len(text) > _NAME or (path.suffix.lower() not in _FASTA and not path.is_file()):
         return start(_folding(text, lattice, energy, target_energy), options)
     if not path.is_file():
         raise InputError(f"{path}: no such file; expected FASTA records, or give the letters")

@@ -27,6 +27,7 @@ class Elite:
     design: Any
     actions: tuple[int, ...] | None
     given: Mapping[str, Any] = field(default_factory=dict)  # what goes with them: values, start
+    key: str = ""  # of the design that was judged; one built again from actions may lack numbers
 
     @property
     def rank(self) -> tuple[float, int]:
@@ -54,11 +55,11 @@ class Elites:
             return False
         whole = spelled if isinstance(spelled, Spelling) else Spelling(spelled or ())
         actions = None if spelled is None else tuple(int(a) for a in whole.actions)
-        elite = Elite(reward, self._added, design, actions, whole.given)
+        elite = Elite(reward, self._added, design, actions, whole.given, design.key)
         insort(self._items, elite, key=lambda e: e.rank)
         self._keys.add(design.key)
         if full:
-            self._keys.discard(self._items.pop().design.key)
+            self._keys.discard(self._items.pop().key)
         return True
 
     @property
@@ -86,7 +87,7 @@ class Elites:
     def state(self) -> dict[str, Any]:
         """Return plain data for a checkpoint."""
         rows = [
-            [e.reward, e.order, e.design.text, e.actions and list(e.actions), dict(e.given)]
+            [e.reward, e.order, e.design.text, e.actions and list(e.actions), dict(e.given), e.key]
             for e in self._items
         ]
         return {"added": self._added, "rows": rows}
@@ -96,13 +97,12 @@ class Elites:
     ) -> None:
         """Go back to a checkpoint; `rebuild(text, spelling)` returns the design."""
         self._added, self._items = state["added"], []
-        for reward, order, text, actions, *more in state["rows"]:
-            given = more[0] if more else {}
+        for reward, order, text, actions, given, key in state["rows"]:
             spelled = None if actions is None else Spelling(tuple(actions), given)
             design = rebuild(text, spelled)
             held = None if actions is None else tuple(actions)
-            self._items.append(Elite(reward, order, design, held, given))
-        self._keys = {elite.design.key for elite in self._items}
+            self._items.append(Elite(reward, order, design, held, given, key))
+        self._keys = {elite.key for elite in self._items}
 
 
 @dataclass(frozen=True)

@@ -161,6 +161,7 @@ class Slot:
 
     def _death(self) -> str:
         code = self._exit_code()
+        self._output.settle()
         how = "died" if code is None else ending(code, b"")
         return f"the worker process ended: {how}{said(self._output.tail)}"
 
@@ -216,6 +217,16 @@ class _Output:
     def clear(self) -> None:
         """Begin anew with the next question."""
         self.seen, self.tail = 0, b""
+
+    def settle(self) -> None:
+        """Wait, at most about half a second, until all that was printed is read."""
+        poll = select.poll()
+        poll.register(self._source.fileno(), select.POLLIN)
+        for _ in range(100):
+            waiting = poll.poll(0)
+            time.sleep(0.005)  # the reader adds what it took
+            if not waiting:
+                return
 
     def stop(self) -> None:
         """End the reading."""

@@ -90,7 +90,7 @@ SEQUENCES = {
     "hp hp": f"sequence 'HP HP': letter ' ' at position 3, {LETTERS}",
     "НРНР": f"sequence 'НРНР': letter 'Н' at position 1, {LETTERS}",  # noqa: RUF001
     "H" * 5000: "sequence 'HHHHHHHHHHHHHHHHHHHHHHHH'... (5000 residues) is too long; the limit is "
-    "1000 residues, fold a part of it",
+    "1000 residues (the energies of its pairs alone would take 200 MB), fold a part of it",
 }
 
 FOLD = """[campaign]
