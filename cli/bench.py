@@ -33,9 +33,14 @@ def bench(name: str, options: Options, long: bool = False, tasks: str = "", seed
 
         bench_gradients(options)
         return
+    if name == "walks":
+        from cli.bench_walks import bench_walks
+
+        bench_walks(options.as_json)
+        return
     if name != "pipeline":
         known = ["pipeline", "gradients", "estimators", "equations", "folding", "pmo"]
-        known.append("reliability")
+        known += ["reliability", "walks"]
         raise InputError(f"unknown benchmark {name!r}; {nearest(name, known)}")
     found = {kind: pipeline(_parts(kind, options)) for kind in KINDS}
     if options.as_json:

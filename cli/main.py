@@ -26,7 +26,7 @@ app = typer.Typer(
 app.add_typer(prior_options.app, name="prior")
 
 Campaign = Annotated[Path, typer.Argument(metavar="CAMPAIGN.toml", help="A campaign file.")]
-BENCHES = "pipeline, gradients, estimators, equations, folding, pmo, reliability"
+BENCHES = "pipeline, gradients, estimators, equations, folding, pmo, reliability, walks"
 Directory = Annotated[Path, typer.Argument(metavar="DIR", help="The directory of a run.")]
 
 

@@ -44,6 +44,15 @@ def test_elites_come_back_from_plain_data() -> None:
     assert other.state() == elites.state() and other.best(3) == elites.best(3)
 
 
+def test_a_restored_memory_knows_designs_by_the_key_they_were_judged_by() -> None:
+    elites, other = Elites(3), Elites(3)
+    elites.add(Word("2*x"), [1], 0.5)
+    other.restore(elites.state(), lambda text, actions: Word("c*x"))  # its number is lost
+    for memory in (elites, other):
+        assert not memory.add(Word("2*x"), [1], 0.9)
+        assert memory.add(Word("c*x"), [1], 0.4)
+
+
 def found(key: str, reward: float, size: int, step: int = 0) -> Found:
     return Found(key, reward, {}, size, step, 0, key, reward)
 

@@ -1,0 +1,13 @@
+"""The bench of random walks, on few of them."""
+
+from __future__ import annotations
+
+import pytest
+
+from cli.bench_walks import BATCH, walks
+
+
+@pytest.mark.parametrize("representation", ["graph", "smiles"])
+def test_every_walk_ends_in_a_molecule_or_gives_up(representation: str) -> None:
+    found = walks(representation, batches=1)
+    assert found["walks"] == BATCH == found["molecules"] + found["gave_up"]
