@@ -16,8 +16,9 @@ from cli.options import Options
 from cli.output import as_object, as_text, write_files
 from cli.session import apply, create, reopened
 from designer import config, laboratory
-from designer.campaign import Batch, Campaign
+from designer.campaign import Campaign
 from designer.errors import InputError, nearest
+from designer.round import Batch
 from designer.rundir import RunDirectory
 
 

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -22,36 +22,17 @@ from designer.bandit import Bandit
 from designer.constraints import Multipliers
 from designer.errors import InputError
 from designer.learner import Learner
-from designer.memory import Archive, DiversityFilter, Elites, Found
+from designer.memory import DiversityFilter, Found
 from designer.meter import Meter
 from designer.objective import Objective
-from designer.protocols import Scored, Spelling, Task, Trajectory
-from designer.rollout import replay, retrace, rollout
+from designer.protocols import Scored, Task
+from designer.rehearsal import Rehearsal
+from designer.rollout import replay, rollout
+from designer.round import Batch, figures, rows
 from designer.settings import Settings
-from designer.store import DesignRow, Store
-from designer.walk import spelling, together
+from designer.store import Store
 
 Metrics = dict[str, float]
-
-
-@dataclass(frozen=True)
-class Batch:
-    """What one step asks to have judged: B sampled rows, then the proposer's designs."""
-
-    trajectory: Trajectory  # B rows
-    actions: list[list[int]]  # [B][T] on the host, crossed once
-    designs: Sequence[Any]  # [B + P], None where a row is not a design
-    given: Mapping[str, Any] = field(default_factory=dict)  # [B] values, start; if any
-
-    @property
-    def sampled(self) -> int:
-        """B, how many of the designs the policy made."""
-        return len(self.actions)
-
-    def spelling(self, row: int) -> Spelling:
-        """Return what builds a sampled row."""
-        given = {name: values[row] for name, values in self.given.items()}
-        return Spelling(self.actions[row], given)
 
 
 @dataclass(frozen=True)
@@ -96,8 +77,8 @@ class Campaign:
             self.task = replace(task, proposer=replace(searching, purse=self.meter))
         self.generator = torch.Generator().manual_seed(settings.seed)
         self.rng = np.random.default_rng(settings.seed)
-        self.elites = Elites(settings.elites, focus=settings.focus)
-        self.archive = Archive(settings.keep)
+        self.rehearsal = Rehearsal(self.task, settings, self.device)
+        self.elites, self.archive = self.rehearsal.elites, self.rehearsal.archive
         self.filter = _filter(task, settings)
         self.multipliers = Multipliers(objective.constraints)
         self.steps, self.seconds, self.stale = 0, 0.0, 0
@@ -166,21 +147,24 @@ class Campaign:
     def tell(self, batch: Batch, scored: Scored) -> Metrics:
         """Learn from a judged batch, remember its best, and write the step down."""
         self._pay_proposer(batch, scored)
-        self._remember(batch, scored)
+        keep = self.multipliers.keeps(scored)
+        self.rehearsal.remember(batch, scored, keep, self.steps, self.meter.spent)
         reward = self.multipliers.priced(scored)
         if self.filter is not None:
             reward = self.filter(scored.designs, reward)
-        rows = batch.sampled
+        count = batch.sampled
         learned = self.learner.update(
             batch.trajectory,
-            self._tensor(reward[:rows]),
-            self._tensor(scored.weight[:rows]),
+            self._tensor(reward[:count]),
+            self._tensor(scored.weight[:count]),
         )
-        learned |= self._imitate()
-        self.multipliers.learn(scored, rows)
+        learned |= self.rehearsal.imitate(self.learner, self.rng)
+        self.multipliers.learn(scored, count)
         metrics = self._metrics(batch, scored, learned)
         if self.store is not None:
-            self.store.write_step(self.steps, metrics, self._rows(batch, scored))
+            # cheap designs make millions of rows nobody reads; elites and metrics are kept
+            listed = [] if self.meter.cheap else rows(batch, scored)
+            self.store.write_step(self.steps, metrics, listed)
         self.stale = 0 if scored.fresh.any() else self.stale + 1
         self.steps += 1
         self._check_gradient(metrics)
@@ -211,13 +195,11 @@ class Campaign:
             "generator": self.generator.get_state(),
             "rng": self.rng.bit_generator.state,
             "meter": self.meter.state(),
-            "elites": self.elites.state(),
-            "archive": self.archive.state(),
             "filter": self.filter.state() if self.filter is not None else {},
             "multipliers": self.multipliers.state(),
             "bandit": self.bandit.state() if self.bandit is not None else {},
-            "pending": None if self.pending is None else _plain(self.pending),
-        }
+            "pending": None if self.pending is None else self.pending.plain(),
+        } | self.rehearsal.state()
 
     def restore(self, state: Mapping[str, Any]) -> None:
         """Go back to a checkpoint; paid evaluations made after it are not paid again."""
@@ -227,8 +209,7 @@ class Campaign:
         self.generator.set_state(state["generator"])
         self.rng.bit_generator.state = state["rng"]
         self.meter.restore(state["meter"])
-        self.elites.restore(state["elites"], self._rebuild)
-        self.archive.restore(state["archive"])
+        self.rehearsal.restore(state)
         if self.filter is not None:
             self.filter.restore(state["filter"])
         self.multipliers.restore(state.get("multipliers", []))
@@ -275,92 +256,14 @@ class Campaign:
         better = scored.fresh & np.isfinite(scored.merit) & (scored.reward > least)
         self.bandit.learn(better[batch.sampled :].astype(float).tolist())
 
-    def _remember(self, batch: Batch, scored: Scored) -> None:
-        good = scored.fresh & np.isfinite(scored.merit) & self.multipliers.keeps(scored)
-        elite: list[int] = []
-        for row in np.flatnonzero(good).tolist():
-            reward, done = float(scored.reward[row]), scored.designs[row]
-            merit = float(scored.merit[row])
-            if self.archive.wants(reward, done.complexity, merit):
-                scores = {name: float(values[row]) for name, values in scored.columns.items()}
-                place = (done.complexity, self.steps, self.meter.spent)
-                self.archive.add(Found(done.text, reward, scores, *place, done.key, merit))
-            if reward > self.elites.threshold:
-                elite.append(row)
-        for row, spelled in zip(elite, self._spelled(batch, elite), strict=True):
-            self.elites.add(batch.designs[row], spelled, float(scored.reward[row]))
-
-    def _spelled(self, batch: Batch, rows: Sequence[int]) -> list[Spelling | None]:
-        """Return what builds each row's design; proposals are encoded all at once."""
-        found: dict[int, Any] = {row: batch.spelling(row) for row in rows if row < batch.sampled}
-        proposed = [row for row in rows if row >= batch.sampled]
-        encode = getattr(self.task.environment, "encode", None)
-        if proposed and encode is not None:
-            encoded = encode([batch.designs[row] for row in proposed], None)
-            found |= dict(zip(proposed, encoded, strict=True))
-        return [None if found.get(row) is None else spelling(found[row]) for row in rows]
-
-    def _imitate(self) -> dict[str, Any]:
-        """Replay rank-drawn elites, spelled anew where the task knows several spellings."""
-        if self.settings.replay == 0 or len(self.elites) < self.settings.replay_from:
-            return {}
-        drawn = self.elites.draw(self.settings.replay, self.rng)
-        if not drawn:
-            return {}
-        rows = [Spelling(elite.actions or (), elite.given) for elite in drawn]
-        encode = getattr(self.task.environment, "encode", None)
-        if self.settings.augment and encode is not None:
-            spelled = encode([elite.design for elite in drawn], self.rng)
-            rows = [spelling(new) if new else old for new, old in zip(spelled, rows, strict=True)]
-        actions, given = together(rows)
-        trajectory = retrace(self.task.environment, actions, device=self.device, **given)
-        reward = self._tensor(np.array([elite.reward for elite in drawn]))
-        metrics = self.learner.imitate(trajectory, reward, torch.ones_like(reward))
-        return {f"imitation_{name}": value for name, value in metrics.items()}
-
-    def _rebuild(self, text: str, spelled: Spelling | None) -> Any:
-        if spelled is None:
-            return self.task.parse(text)
-        actions, given = together([spelled])
-        return self.task.environment.decode(actions, **given)[0]
-
     def _tensor(self, values: Any) -> torch.Tensor:
         return torch.as_tensor(values, dtype=torch.float32).to(self.device)
 
-    def _rows(self, batch: Batch, scored: Scored) -> list[DesignRow]:
-        if self.meter.cheap:  # millions of rows nobody reads; elites and metrics are kept
-            return []
-        return [
-            DesignRow(design and design.key, float(reward), float(weight), row >= batch.sampled)
-            for row, (design, reward, weight) in enumerate(
-                zip(batch.designs, scored.reward, scored.weight, strict=True)
-            )
-        ]
-
     def _metrics(self, batch: Batch, scored: Scored, learned: Mapping[str, Any]) -> Metrics:
-        rows = batch.sampled
-        keys = [design.key for design in batch.designs[:rows] if design is not None]
-        weight = scored.weight[:rows]
-        active = batch.trajectory.active
-        mean_entropy = batch.trajectory.entropy.sum() / active.sum().clamp(min=1)
         best = self.archive.best[0].reward if self.archive.best else float("nan")
-        total = max(float(weight.sum()), 1.0)
-        return (
-            {
-                "step": self.steps,
-                "evaluations": self.meter.spent,
-                "reward": float((scored.reward[:rows] * weight).sum() / total),
-                "best": best,
-                "valid": len(keys) / rows,
-                "distinct": len(set(keys)) / rows,
-                "fresh": float(scored.fresh[:rows].sum()) / rows,
-                "unmeasured": float((scored.weight == 0).sum()),
-                "entropy": float(mean_entropy),
-                "length": float(active.sum() / rows),
-            }
-            | {name: float(value) for name, value in learned.items()}
-            | self._prices()
-        )
+        counts = {"step": self.steps, "evaluations": self.meter.spent, "best": best}
+        learning = {name: float(value) for name, value in learned.items()}
+        return counts | figures(batch, scored) | learning | self._prices()
 
     def _prices(self) -> Metrics:
         return self.multipliers.metrics() | (self.bandit.metrics() if self.bandit else {})
@@ -386,12 +289,6 @@ class Campaign:
         if settings.patience and self.stale >= settings.patience:
             return "exhausted"
         return None
-
-
-def _plain(batch: Batch) -> dict[str, Any]:
-    """Return what a checkpoint needs to make a pending batch again."""
-    texts = [design.text for design in batch.designs[batch.sampled :]]
-    return {"actions": batch.actions, "proposed": texts, "given": dict(batch.given)}
 
 
 def _filter(task: Task, settings: Settings) -> DiversityFilter | None:

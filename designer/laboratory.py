@@ -13,9 +13,10 @@ from typing import Any
 
 import numpy as np
 
-from designer.campaign import Batch, Campaign, Metrics
+from designer.campaign import Campaign, Metrics
 from designer.errors import InputError, nearest
 from designer.protocols import Measured, Spelling
+from designer.round import Batch
 from designer.walk import together
 
 ROUNDS = 20  # batches drawn before `ask` says that nothing new is left

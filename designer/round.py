@@ -1,0 +1,64 @@
+"""One round of a campaign: what was asked for, and what the record says of it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from designer.protocols import Scored, Spelling, Trajectory
+from designer.store import DesignRow
+
+
+@dataclass(frozen=True)
+class Batch:
+    """What one step asks to have judged: B sampled rows, then the proposer's designs."""
+
+    trajectory: Trajectory  # B rows
+    actions: list[list[int]]  # [B][T] on the host, crossed once
+    designs: Sequence[Any]  # [B + P], None where a row is not a design
+    given: Mapping[str, Any] = field(default_factory=dict)  # [B] values, start; if any
+
+    @property
+    def sampled(self) -> int:
+        """B, how many of the designs the policy made."""
+        return len(self.actions)
+
+    def spelling(self, row: int) -> Spelling:
+        """Return what builds a sampled row."""
+        given = {name: values[row] for name, values in self.given.items()}
+        return Spelling(self.actions[row], given)
+
+    def plain(self) -> dict[str, Any]:
+        """Return what a checkpoint needs to make the batch again."""
+        texts = [design.text for design in self.designs[self.sampled :]]
+        return {"actions": self.actions, "proposed": texts, "given": dict(self.given)}
+
+
+def rows(batch: Batch, scored: Scored) -> list[DesignRow]:
+    """Return a row of the record for each design."""
+    return [
+        DesignRow(design and design.key, float(reward), float(weight), row >= batch.sampled)
+        for row, (design, reward, weight) in enumerate(
+            zip(batch.designs, scored.reward, scored.weight, strict=True)
+        )
+    ]
+
+
+def figures(batch: Batch, scored: Scored) -> dict[str, float]:
+    """Return what the sampled rows look like: reward, variety, entropy and length."""
+    count = batch.sampled
+    keys = [design.key for design in batch.designs[:count] if design is not None]
+    weight = scored.weight[:count]
+    active = batch.trajectory.active
+    mean_entropy = batch.trajectory.entropy.sum() / active.sum().clamp(min=1)
+    total = max(float(weight.sum()), 1.0)
+    return {
+        "reward": float((scored.reward[:count] * weight).sum() / total),
+        "valid": len(keys) / count,
+        "distinct": len(set(keys)) / count,
+        "fresh": float(scored.fresh[:count].sum()) / count,
+        "unmeasured": float((scored.weight == 0).sum()),
+        "entropy": float(mean_entropy),
+        "length": float(active.sum() / count),
+    }
