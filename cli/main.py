@@ -81,10 +81,11 @@ def fold(
         str | None, typer.Option(metavar="TARGET", help="Design a sequence for this fold.")
     ] = None,
     pattern: Annotated[
-        str | None, typer.Option(help="--design: a letter a residue, '.' for any.")
+        str | None, typer.Option(help="--design: a letter a residue, ? for any, * for the rest.")
     ] = None,
-    fewest: Annotated[int | None, typer.Option(help="--design: fewest residues H.")] = None,
-    most: Annotated[int | None, typer.Option(help="--design: most residues H.")] = None,
+    composition: Annotated[
+        str | None, typer.Option(help="--design: shares or numbers: H=0.4..0.6, H=7..9.")
+    ] = None,
 ) -> None:
     """Fold a chain to its lowest contact energy on a lattice, or design one for a fold."""
     from cli import folding
@@ -95,7 +96,7 @@ def fold(
     if sequence is not None:
         return folding.fold_all(sequence, lattice, energy, target_energy, options)
     assert design is not None
-    wishes = {"pattern": pattern, "fewest": fewest, "most": most}
+    wishes = {"pattern": pattern, "composition": composition}
     start(folding.design(design, lattice, energy, wishes), options)
 
 

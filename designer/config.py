@@ -121,7 +121,7 @@ class Document:
                 hint = nearest(key, [*settable, *leave])
                 raise self.error((*path, key), f"unknown key {key!r} in {show(path)}; {hint}")
         for name, value in given.items():
-            if isinstance(value, str) and signature.takes_path(hints[name]):
+            if _is_path(hints[name], value):
                 file = (self.base / Path(value).expanduser()).resolve()
                 if file.exists() or re.search(r"[/\\.]", value):  # else it may be a short name
                     table[name] = given[name] = str(file)
@@ -251,6 +251,12 @@ def merged(first: Mapping[str, Any], second: Mapping[str, Any]) -> dict[str, Any
 def show(path: Keys) -> str:
     """Return how messages and `--set` write a path: `campaign.seed`, `objective.0.kind`."""
     return ".".join(str(key) for key in path)
+
+
+def _is_path(hint: Any, value: Any) -> bool:
+    """Return whether a value is text that may name a file."""
+    may = isinstance(value, str) and signature.takes_path(hint)
+    return may and value not in signature.named(hint)
 
 
 def _element(items: list[Any], key: Any, place: str) -> Any:

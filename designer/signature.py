@@ -56,6 +56,14 @@ def takes_path(hint: Any) -> bool:
     return hint is Path or any(takes_path(part) for part in typing.get_args(hint))
 
 
+def named(hint: Any) -> set[Any]:
+    """Return the words that the annotation names (`Literal`): these are never paths."""
+    parts = typing.get_args(hint)
+    if typing.get_origin(hint) is typing.Literal:
+        return set(parts)
+    return {word for part in parts for word in named(part)}
+
+
 def type_name(hint: Any) -> str:
     """Return an annotation as a message shows it."""
     text = hint.__name__ if isinstance(hint, type) else str(hint)

@@ -15,6 +15,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from pathlib import Path
 
 import numpy as np
 
@@ -22,7 +23,7 @@ from designer.errors import InputError
 from designer.protocols import Floats, Measured
 from tasks.folding.bounds import bound
 from tasks.folding.design import Fold
-from tasks.folding.energy import Matrix, contact_energies, matrix_named
+from tasks.folding.energy import Matrix, Named, contact_energies, matrix_named
 from tasks.folding.lattices import lattice_named
 
 
@@ -34,7 +35,7 @@ class Energy:
     path of a file with an alphabet line and a symmetric matrix.
     """
 
-    matrix: str = "hp"
+    matrix: Named | Path | str = "hp"
     name: str = "energy"
 
     cheap = True

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from pathlib import Path
 
 import numpy as np
 import torch
@@ -17,7 +18,7 @@ from designer.errors import InputError
 from designer.protocols import Measured
 from designer.sequences import TokenDesign
 from tasks.folding.design import Fold
-from tasks.folding.energy import Matrix, matrix_named
+from tasks.folding.energy import Matrix, Named, matrix_named
 from tasks.folding.exact import LIMITS, ground_states
 from tasks.folding.lattices import lattice_named
 
@@ -33,7 +34,7 @@ class FoldFit:
 
     target: str
     lattice: str
-    matrix: str = "hp"
+    matrix: Named | Path | str = "hp"
     name: str = "fold_fit"
 
     cheap = True
@@ -97,7 +98,7 @@ class Foldability:
 
     target: str
     lattice: str
-    matrix: str = "hp"
+    matrix: Named | Path | str = "hp"
     name: str = "foldability"
 
     cheap = False
@@ -127,7 +128,7 @@ class Foldability:
         return score, solved, above, float(ground.degeneracy)
 
 
-def _energy_on(sequence: str, target: str, lattice: str, matrix: str) -> float:
+def _energy_on(sequence: str, target: str, lattice: str, matrix: Path | str) -> float:
     touching = Fold(sequence, lattice, target).touching
     pairs = matrix_named(matrix).pairs(sequence)  # 0 for bonded residues
     return float((np.triu(touching, 2) * pairs).sum())

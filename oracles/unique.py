@@ -17,6 +17,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from hashlib import blake2b
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -25,7 +26,7 @@ from designer.errors import InputError
 from designer.protocols import Measured
 from designer.sequences import TokenDesign
 from tasks.folding.design import Fold
-from tasks.folding.energy import Matrix, matrix_named
+from tasks.folding.energy import Matrix, Named, matrix_named
 from tasks.folding.exchange import ReplicaExchange
 from tasks.folding.maps import LONGEST_EXACT, Maps, judged, maps_of
 from tasks.folding.recheck import recheck
@@ -43,7 +44,7 @@ class UniqueFold:
 
     target: str
     lattice: str = "square"
-    matrix: str = "hp"
+    matrix: Named | Path | str = "hp"
     name: str = "unique_fold"
 
     cheap = True
@@ -99,7 +100,7 @@ class FoldedGap:
 
     target: str
     lattice: str
-    matrix: str = "hp"
+    matrix: Named | Path | str = "hp"
     steps: int = 1_000_000
     looks: int = 50
     name: str = "folded_gap"
@@ -117,7 +118,7 @@ class FoldedGap:
     def _judged(self, sequence: str) -> tuple[float, float, float]:
         target = Fold(sequence, self.lattice, self.target)
         seed = int.from_bytes(blake2b(sequence.encode(), digest_size=8).digest(), "little")
-        search = ReplicaExchange(self.matrix, threads=1)
+        search = ReplicaExchange(str(self.matrix), threads=1)
         ladder = search.ladder([target, self._straight(sequence)], np.random.default_rng(seed))
         seen: dict[str, float] = {}
         for _ in range(self.looks):

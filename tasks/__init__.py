@@ -4,7 +4,6 @@ TASKS: dict[str, str] = {
     "symbolic": "tasks.symbolic.task:task",
     "folding": "tasks.folding.task:task",
     "fold_design": "tasks.folding.designing:designing",
-    "inverse_folding": "tasks.folding.inverse:inverse",
     "signals": "tasks.control.task:signals",
     "servers": "tasks.control.task:servers",
     "offlattice": "tasks.offlattice.task:task",

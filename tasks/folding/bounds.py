@@ -20,6 +20,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from itertools import pairwise
 from math import isqrt
+from pathlib import Path
 
 import numpy as np
 
@@ -35,13 +36,13 @@ _FCC = [
 _FCC_BEYOND = {len(_FCC) - 1: _FCC[-1], 100: 436, 150: 685, 200: 942}
 
 
-def bound(sequence: str, lattice: str, matrix: Matrix | str = "hp") -> float:
+def bound(sequence: str, lattice: str, matrix: Matrix | Path | str = "hp") -> float:
     """Return an energy that no fold of the sequence goes below; 0 or negative.
 
     A fold that has it is optimal. For "hp" the better of the core and the parity bound, for
     others the better of the neighbours' and the whole chain's bound.
     """
-    known = matrix_named(matrix) if isinstance(matrix, str) else matrix
+    known = matrix_named(matrix) if not isinstance(matrix, Matrix) else matrix
     place = lattice_named(lattice)
     if known.name == "hp":
         return -float(_hp_contacts(hp_string(sequence), place))

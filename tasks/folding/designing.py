@@ -7,18 +7,23 @@ from the best ones known, and begins from what the target says: residues that to
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
-from functools import cached_property
+from dataclasses import dataclass
+from functools import cached_property, partial
+from pathlib import Path
 
 import numpy as np
 
 from designer.errors import InputError
 from designer.protocols import Task
 from designer.sequences import TokenDesign
-from tasks.folding.design import Fold
-from tasks.folding.energy import matrix_named
-from tasks.folding.inverse import inverse
-from tasks.folding.lattices import Ints
+from tasks.folding.design import Fold, parse_fold
+from tasks.folding.drawing import draw
+from tasks.folding.energy import Named, matrix_named
+from tasks.folding.lattices import LONGEST, Ints, lattice_named
+from tasks.folding.residues import Residues
+from tasks.folding.sequence import SHORTEST
+from tasks.folding.view import show
+from tasks.folding.wishes import Wish
 
 _CHANCE_INSIDE, _CHANCE_OUTSIDE = 0.7, 0.25  # of an H at first: where it touches, where not
 _CROSSED, _PAIRED, _SECOND, _THIRD = 0.2, 0.3, 0.5, 0.2  # chances of a mutation's kinds
@@ -27,31 +32,46 @@ _CROSSED, _PAIRED, _SECOND, _THIRD = 0.2, 0.3, 0.5, 0.2  # chances of a mutation
 def designing(
     target: str,
     lattice: str = "square",
-    matrix: str = "hp",
-    fewest: int = 0,
-    most: int | None = None,
+    matrix: Named | Path = "hp",
     pattern: str = "",
+    composition: str = "",
     stop_at_gap: float | None = None,
 ) -> Task:
-    """Return the task of finding sequences whose only ground state is the target.
+    """Return the task of designing a sequence whose ground state is the target, or near it.
 
-    `target` is the fold, one letter a bond. `fewest` and `most` bound the number of H (of the
-    alphabet's first letter), `pattern` gives a letter a residue, `.` where any may stand. The run
-    ends at a sequence whose `gap` is at least `stop_at_gap`; without it, it goes on for more.
-    Raises InputError for a bad target, and for wishes that no sequence meets.
+    `target` is the fold, one letter a bond; `matrix` the contact energy, whose alphabet the
+    sequence is written in (H and P, the 20 residues, or a file's own). `pattern` and
+    `composition` say what else is wished of it (see `tasks.folding.wishes`). The run ends at a
+    sequence whose `gap` is at least `stop_at_gap`; without it, it goes on for more. Raises
+    InputError for a bad target, lattice or matrix, and for wishes that no sequence meets.
     """
-    task = inverse(target, lattice, matrix)
-    fold = str(task.context["target"])
-    wish = Wish(matrix_named(matrix).alphabet, len(fold) + 1, fewest, most, pattern.upper())
-    mutations = Mutations(fold, lattice, wish)
-    return replace(
-        task,
+    energy = str(matrix)
+    alphabet = matrix_named(energy).alphabet
+    length = len(target.strip()) + 1
+    if not SHORTEST <= length <= LONGEST:
+        raise InputError(f"target has {length} residues, expected {SHORTEST} to {LONGEST}")
+    fold = parse_fold(target, sequence="H" * length, lattice=lattice_named(lattice).name).letters
+    wish = Wish(alphabet, length, pattern, composition)
+    env, mutations = Residues(fold, lattice, wish), Mutations(fold, lattice, wish)
+    return Task(
         name="fold_design",
+        environment=env,
+        parse=env.parse,
+        show=partial(_show, target=fold, lattice=lattice, matrix=energy),
+        draw=partial(_draw, target=fold, lattice=lattice, matrix=energy),
         proposer=mutations,
         examples=mutations.first(1, np.random.default_rng(0)),
         goal=None if stop_at_gap is None else Reached(stop_at_gap),
-        context={**task.context, "wish": wish},
+        context={"target": fold, "lattice": lattice, "matrix": energy, "wish": wish},
     )
+
+
+def _show(design: TokenDesign, target: str, lattice: str, matrix: str) -> str:
+    return f"{design.text}\n{show(Fold(design.text, lattice, target), matrix)}"
+
+
+def _draw(designs: Sequence[TokenDesign], target: str, lattice: str, matrix: str) -> str:
+    return draw([Fold(design.text, lattice, target) for design in designs], matrix)
 
 
 @dataclass(frozen=True)
@@ -63,44 +83,6 @@ class Reached:
     def __call__(self, scores: Mapping[str, float], /) -> bool:
         """Return True where there is a gap and it is wide enough."""
         return scores.get("gap", -np.inf) >= self.gap
-
-
-@dataclass(frozen=True)
-class Wish:
-    """What a sequence must look like, beside its fold; raises InputError where nothing can."""
-
-    alphabet: str
-    length: int
-    fewest: int = 0
-    most: int | None = None
-    pattern: str = ""
-
-    def __post_init__(self) -> None:
-        if self.pattern and len(self.pattern) != self.length:
-            raise InputError(
-                f"pattern {self.pattern!r} has {len(self.pattern)} letters, expected "
-                f"{self.length}, one a residue ('.' where any may stand)"
-            )
-        for place, letter in enumerate(self.pattern, start=1):
-            if letter not in self.alphabet + ".":
-                raise InputError(
-                    f"pattern: letter {letter!r} at position {place}, expected '.' or one of "
-                    f"{self.alphabet}"
-                )
-        fixed = self.pattern.count(self.alphabet[0])
-        free = self.pattern.count(".") if self.pattern else self.length
-        top = self.length if self.most is None else self.most
-        if not 0 <= self.fewest <= top or self.fewest > fixed + free or top < fixed:
-            raise InputError(
-                f"{self.fewest} to {top} residues {self.alphabet[0]}, but the chain can have "
-                f"{fixed} to {fixed + free}"
-            )
-
-    def __call__(self, sequence: str) -> bool:
-        """Return whether a sequence is as wished."""
-        count = sequence.count(self.alphabet[0])
-        fits = all(p in (".", c) for p, c in zip(self.pattern, sequence, strict=False))
-        return fits and self.fewest <= count <= (self.length if self.most is None else self.most)
 
 
 @dataclass(frozen=True)
@@ -151,13 +133,22 @@ class Mutations:
         others = rng.integers(1, len(alphabet), size=self.wish.length)
         if len(alphabet) > 2:  # no letter is known to stick: any may stand anywhere
             sticky, others = np.zeros_like(sticky), rng.integers(0, len(alphabet), size=len(others))
-        drawn = [alphabet[0] if s else alphabet[o] for s, o in zip(sticky, others, strict=True)]
-        return self._held(drawn)
+        return self._held(np.where(sticky, 0, others), rng)
 
-    def _held(self, letters: Sequence[str]) -> str:
-        """Return the letters with those of the pattern put in."""
-        pattern = self.wish.pattern or "." * self.wish.length
-        return "".join(c if p == "." else p for c, p in zip(letters, pattern, strict=True))
+    def _held(self, kinds: Ints, rng: np.random.Generator) -> str:
+        """Return the sequence with the pattern put in, and with as many of each letter as wished:
+        places drawn at random change from a letter there is too much of.
+        """
+        places, (low, high) = self.wish.places, self.wish.bounds
+        kinds = np.where(places < 0, kinds, places)
+        for place in rng.permutation(np.flatnonzero(places < 0)).tolist():
+            counts = np.bincount(kinds, minlength=len(low))
+            here, lacking = kinds[place], counts < low
+            if counts[here] <= high[here] and (not lacking.any() or counts[here] <= low[here]):
+                continue
+            better = np.flatnonzero(lacking if lacking.any() else counts < high)
+            kinds[place] = better[int(rng.integers(len(better)))]
+        return "".join(self.wish.alphabet[k] for k in kinds)
 
     def _child(self, parents: Sequence[TokenDesign], rng: np.random.Generator) -> str:
         letters = list(parents[int(len(parents) * rng.random() ** 2)].text)
@@ -174,7 +165,7 @@ class Mutations:
                 i = int(rng.integers(len(letters)))
                 others = [c for c in self.wish.alphabet if c != letters[i]]
                 letters[i] = others[int(rng.integers(len(others)))]
-        return self._held(letters)
+        return self._held(np.array([self.wish.alphabet.index(c) for c in letters]), rng)
 
     def _letter(self, rng: np.random.Generator) -> str:
         return self.wish.alphabet[int(rng.integers(len(self.wish.alphabet)))]

@@ -16,6 +16,7 @@ import csv
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -25,6 +26,7 @@ from designer.protocols import Floats
 from tasks.folding.lattices import Ints, Lattice
 from tasks.folding.sequence import parse_sequence, types
 
+Named = Literal["hp", "mj", "mj-reduced"]  # contact energies that need no file
 _TABLES = {"mj": "mj-matrix.csv", "mj-reduced": "mj-matrix-reduced.csv"}
 _PAIRS_AT_ONCE = 1 << 21
 
@@ -49,8 +51,9 @@ class Matrix:
         return np.where(bonded, 0.0, energies)
 
 
-def matrix_named(name: str) -> Matrix:
+def matrix_named(name: Path | str) -> Matrix:
     """Return the matrix of that name, or that in the file of that path; raises InputError."""
+    name = str(name)
     if name == "hp":
         return Matrix("hp", "HP", np.array([[-1.0, 0.0], [0.0, 0.0]]))
     if name in _TABLES:

@@ -8,6 +8,7 @@ Python with points in a dict: it shares nothing with the batched environment.
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from pathlib import Path
 
 import numpy as np
 
@@ -29,7 +30,7 @@ class Ground:
 
 
 def ground_states(
-    sequence: str, lattice: str = "square", matrix: str = "hp", keep: int = 100
+    sequence: str, lattice: str = "square", matrix: Path | str = "hp", keep: int = 100
 ) -> Ground:
     """Return the exact ground states; at most `keep` folds are listed.
 

@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import partial
+from pathlib import Path
 from typing import Literal
 
 from designer.protocols import Proposer, Task
 from tasks.folding.bounds import bound
 from tasks.folding.design import Fold, parse_fold
 from tasks.folding.drawing import draw
-from tasks.folding.energy import matrix_named
+from tasks.folding.energy import Named, matrix_named
 from tasks.folding.environment import Chain
 from tasks.folding.exchange import ReplicaExchange, ready
 from tasks.folding.exports import files
@@ -26,7 +27,7 @@ _BLOCK = 4  # residues; `contact_class` looks at contacts between blocks of this
 def task(
     sequence: str,
     lattice: str = "square",
-    matrix: str = "hp",
+    matrix: Named | Path = "hp",
     symmetric: bool = True,
     lookahead: bool = True,
     window: int = 8,
@@ -46,23 +47,24 @@ def task(
     (0: 200); `search_threads` 0 is one a core. The run ends at a fold of `target_energy`. Raises
     InputError for a bad sequence, lattice or matrix.
     """
-    place, energies = lattice_named(lattice), matrix_named(matrix)
+    place, name = lattice_named(lattice), str(matrix)
+    energies = matrix_named(name)
     chain = parse_sequence(sequence, energies.alphabet)
     least = bound(chain, lattice, energies)
     goal = least if target_energy is None else max(least, target_energy)
     return Task(
         name="folding",
-        environment=Chain(chain, lattice, matrix, symmetric, lookahead, window),
+        environment=Chain(chain, lattice, name, symmetric, lookahead, window),
         parse=partial(parse_fold, sequence=chain, lattice=lattice),
-        show=partial(show, matrix=matrix),
-        draw=partial(draw, matrix=matrix),
-        exports=partial(files, matrix=matrix),
-        proposer=_proposer(search, matrix, search_steps, search_threads, goal),
+        show=partial(show, matrix=name),
+        draw=partial(draw, matrix=name),
+        exports=partial(files, matrix=name),
+        proposer=_proposer(search, name, search_steps, search_threads, goal),
         bucket=contact_class,
         optimal=Proof(least),
         goal=None if target_energy is None else Proof(target_energy),
         examples=[Fold(chain, lattice, place.letters[0] * (len(chain) - 1))],
-        context={"sequence": chain, "lattice": lattice, "matrix": matrix, "bound": least},
+        context={"sequence": chain, "lattice": lattice, "matrix": name, "bound": least},
     )
 
 

@@ -67,7 +67,7 @@ BAD = {
     ("fold", "HP"): "has 2 residues; a chain that can fold has at least 3",
     ("fold", "--design", "RULD"): "residues 1 and 5 lie on one point",
     ("fold", "--design", "RRRRRRRRR"): "has the same contacts as 665 other folds",
-    ("fold", "--design", "RURRD", "--fewest", "7"): "7 to 6 residues H, but the chain can have",
+    ("fold", "--design", "RURRD", "--composition", "H=7"): "leaves no number of residues",
     ("fold", "--design", "RURRD", "--pattern", "HQPPPP"): "letter 'Q' at position 2",
     ("bench", "folding", "--only", "2D-65"): "unknown sequence '2D-65'; did you mean",
     ("bench", "folding", "--peer", "square=/no/such"): "expected LATTICE,LATTICE=PROGRAM",
@@ -81,6 +81,39 @@ def test_what_cannot_be_done_is_told(
     assert invoke(list(words)) == 3
     said = capsys.readouterr()
     assert BAD[words] in said.err and said.out == "" and said.err.count("\n") == 1
+
+
+MATRICES = {
+    "HP\n-1 0\n": "m.txt: 1 rows of numbers for the 2 letters HP, expected one row a letter",
+    "HP\n-1 0\n1 0\n": "m.txt: not symmetric: HP is 0 but PH is 1",
+    "HX\n-1 0\n0 0\n": "sequence 'HPPH': letter 'P' at position 2, expected one of HX",
+}
+
+
+@pytest.mark.parametrize("text", MATRICES)
+def test_a_bad_matrix_file_is_told(
+    text: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "m.txt").write_text(text)
+    assert invoke(["fold", "HPPH", "--energy", str(tmp_path / "m.txt")]) == 3
+    assert MATRICES[text] in capsys.readouterr().err
+
+
+def test_a_matrix_lies_beside_its_campaign_and_belongs_to_the_run(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "own.txt").write_text("HP\n-2 0\n0 -1\n")
+    (tmp_path / "c.toml").write_text(
+        '[campaign]\nsteps = 1\nbatch_size = 4\n[task]\nkind = "folding"\nsequence = "HPPHPH"\n'
+        'matrix = "own.txt"\n[policy]\nhidden = 4\n[[objective]]\nkind = "energy"\n'
+    )
+    run = tmp_path / "run"
+    assert invoke(["run", str(tmp_path / "c.toml"), "--quiet", "--out", str(run)]) == 0
+    inputs = json.loads((run / "manifest.json").read_text())["inputs"]
+    assert inputs["task.matrix"][0] == str((tmp_path / "own.txt").resolve())
+    (tmp_path / "own.txt").write_text("HP\n-3 0\n0 -1\n")
+    assert invoke(["resume", str(run), "--set", "campaign.steps=2"]) == 3
+    assert "own.txt" in capsys.readouterr().err
 
 
 def test_fold_needs_a_sequence_or_a_target(capsys: pytest.CaptureFixture[str]) -> None:

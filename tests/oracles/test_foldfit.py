@@ -15,8 +15,8 @@ from designer.sequences import TokenDesign
 from designer.testing import check_environment, check_oracle
 from oracles.foldfit import Foldability, FoldFit
 from tasks.folding.design import Fold
+from tasks.folding.designing import designing
 from tasks.folding.energy import matrix_named
-from tasks.folding.inverse import inverse
 
 TARGET = "RRULLURRR"  # 10 residues
 
@@ -93,12 +93,12 @@ def test_six_sequences_of_ten_residues_design_four_structures() -> None:
 
 
 def test_the_task_and_its_refusals() -> None:
-    made = inverse(TARGET)
+    made = designing(TARGET)
     check_environment(made.environment)
     assert "energy" in made.show(made.examples[0]) and "<svg" in made.draw(made.examples)
     for bad, hint in (("RL", "meets itself"), ("RRX", "letter"), ("R", "2 residues")):
         with pytest.raises(InputError, match=hint):
-            inverse(bad)
+            designing(bad)
     with pytest.raises(InputError, match="too many to enumerate"):
         Foldability("R" * 30, "square")
     with pytest.raises(InputError, match="judges sequences of 10"):
@@ -124,7 +124,7 @@ kind = "{learner}"
 kind = "{oracle}"
 column = "{column}"
 """
-INVERSE = {"task": "inverse_folding", "more": f'target = "{TARGET}"', "oracle": "fold_fit"}
+INVERSE = {"task": "fold_design", "more": f'target = "{TARGET}"', "oracle": "fold_fit"}
 EXACT = INVERSE | {"oracle": "foldability", "column": "score"}
 BENT = {"task": "offlattice", "more": 'sequence = "ABBABBAB"\nrelaxation = 3'} | {
     "oracle": "ab_energy",

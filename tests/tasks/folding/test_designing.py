@@ -6,15 +6,18 @@ from itertools import product
 
 import numpy as np
 import pytest
+import torch
 
 from designer.errors import InputError
 from designer.sequences import TokenDesign
 from designer.testing import check_environment, check_proposer
 from tasks import TASKS
 from tasks.folding.design import Fold
-from tasks.folding.designing import Mutations, Wish, designing
+from tasks.folding.designing import Mutations, designing
 from tasks.folding.exact import ground_states
 from tasks.folding.maps import designed_by_all, fold_with, judged, maps_of
+from tasks.folding.residues import Residues, Written
+from tasks.folding.wishes import Wish
 
 # sequences with one ground state, structures that own at least one, the most a structure owns:
 # from a full enumeration by other code
@@ -78,7 +81,7 @@ def test_the_task_keeps_every_contract() -> None:
 
 
 def test_wishes_are_kept() -> None:
-    wish = Wish("HP", 9, fewest=3, most=4, pattern="H.......P")
+    wish = Wish("HP", 9, "H*P", "H=3..4")
     mutations = Mutations("RULURRDR", "square", wish, few=8)
     first = mutations.first(30, np.random.default_rng(0))
     later = mutations(first, 40, np.random.default_rng(1))
@@ -90,15 +93,71 @@ def test_wishes_are_kept() -> None:
     assert {d.text for d in [*first, *later]} <= set(allowed)
 
 
-def test_wishes_that_nothing_meets_are_told() -> None:
-    for given, message in (
-        ({"pattern": "HH"}, "pattern 'HH' has 2 letters, expected 9"),
-        ({"pattern": "HX......."}, "pattern: letter 'X' at position 2"),
-        ({"fewest": 10}, "10 to 9 residues H"),
-        ({"most": 1, "pattern": "HH......."}, "the chain can have 2 to 9"),
-    ):
-        with pytest.raises(InputError, match=message):
-            designing("RULURRDR", **given)  # type: ignore[arg-type]
+WISHES = (
+    ("HP", 7, "", ""),
+    ("HP", 7, "H*P", "H=0.4..0.6"),
+    ("HP", 7, "?P??H??", "H=4"),
+    ("HP", 7, "", "H=0.3..1.0,P=3..5"),
+    ("ABC", 5, "", "A=1..2,B=0,C=0.2..1.0"),
+    ("ABC", 6, "A*B", "A=1..2,B=2..3,C=1..2"),
+)
+
+
+@pytest.mark.parametrize(("alphabet", "length", "pattern", "composition"), WISHES)
+def test_the_mask_lets_exactly_the_wished_sequences_through(
+    alphabet: str, length: int, pattern: str, composition: str
+) -> None:
+    wish = Wish(alphabet, length, pattern, composition)
+    env = Residues("RURULL"[: length - 1], "square", wish)
+    state, taken = env.reset(1, torch.device("cpu")), torch.zeros(1, 0, dtype=torch.int64)
+    for _ in range(length):
+        rows, action = env.mask(state).nonzero(as_tuple=True)
+        held = Written(state.placed[rows], state.last[rows], state.counts[rows])
+        state, taken = env.step(held, action), torch.cat([taken[rows], action[:, None]], dim=1)
+    found = [design.text for design in env.decode(taken.tolist()) if design is not None]
+    every = ("".join(letters) for letters in product(alphabet, repeat=length))
+    assert sorted(found) == [text for text in every if wish(text)] and found
+
+
+def test_the_environment_of_wishes_keeps_every_contract() -> None:
+    env = Residues("RURULL", "square", Wish("HP", 7, "H*P", "H=0.4..0.6"))
+    check_environment(env, batch_size=16)
+    state = env.reset(3, torch.device("cpu"))
+    for step, action in enumerate([0, 1, 0]):
+        one = torch.full((3,), action)
+        assert (env.step(state, one).counts.sum(1) == step + 1).all()
+        last = None if step == 0 else torch.eye(2)[state.last]
+        seen = env.observe_relaxed(step, last, 3, torch.device("cpu"))
+        assert torch.equal(seen, env.observe(state))
+        state = env.step(state, one)
+
+
+def test_a_tight_wish_is_met_by_the_first_sequences_and_their_children() -> None:
+    wish = Wish("HP", 16, "P*", "H=8")
+    mutations = Mutations("RURDRUUULDLULDD", "square", wish, few=8)
+    first = mutations.first(20, np.random.default_rng(0))
+    later = mutations(first, 20, np.random.default_rng(1))
+    assert len(first) == 20 and len(later) == 20
+    assert all(wish(design.text) for design in [*first, *later])
+
+
+BAD_WISHES = {
+    ("HH", ""): "pattern 'HH' has 2 places and 0 \\*, expected 9",
+    ("H**", ""): "pattern 'H\\*\\*' has 1 places and 2 \\*",
+    ("HX.......", ""): "pattern 'HX.......': letter 'X' at position 2, expected one of HP",
+    ("", "H=10..12"): "composition: 'H=10..12' leaves no number of residues between 10 and 9",
+    ("", "Q=1"): "composition: 'Q=1', expected a letter of HP and its bounds",
+    ("", "H=0.45..0.5"): "leaves no number of residues between 5 and 4 of 9",
+    ("HH*", "H=1"): "at most 1 residues H, but the pattern has 2",
+    ("", "H=1..2,P=1..2"): "asks for 2 to 4 residues, but the chain has 9",
+    ("HHHHHHH*", "P=3..9"): "composition 'P=3..9' and pattern 'HHHHHHH\\*' contradict each other",
+}
+
+
+@pytest.mark.parametrize(("pattern", "composition"), BAD_WISHES)
+def test_wishes_that_nothing_meets_are_told(pattern: str, composition: str) -> None:
+    with pytest.raises(InputError, match=BAD_WISHES[pattern, composition]):
+        designing("RULURRDR", pattern=pattern, composition=composition)
 
 
 def test_a_search_by_mutations_finds_a_designing_sequence() -> None:
