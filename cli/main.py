@@ -257,6 +257,9 @@ def bench(
     campaign: Annotated[
         Path | None, typer.Option(help="pmo: the campaign file; the shipped one without it.")
     ] = None,
+    kept: Annotated[
+        Path | None, typer.Option(help="estimators: file of runs; only others are made.")
+    ] = None,
 ) -> None:
     """Measure: `pipeline` times the stages, `folding` the search, `reliability` injects faults."""
     if name == "folding":
@@ -270,7 +273,7 @@ def bench(
     if name == "estimators":
         from cli.bench_estimators import bench_estimators
 
-        return bench_estimators(tasks, only or [], seeds, options)
+        return bench_estimators(tasks, only or [], seeds, options, kept)
     if name == "pmo":
         from cli.bench_pmo import bench_pmo
 

@@ -265,9 +265,9 @@ class Learner:
         self.optimiser.zero_grad(set_to_none=True)
         if critic and not (s.natural or learns_apart(s)):
             loss, critic = loss + value_loss, False
-        loss.backward(retain_graph=critic or s.natural)  # type: ignore[no-untyped-call]
+        loss.backward(retain_graph=critic)  # type: ignore[no-untyped-call]
         if s.natural:
-            natural.turn(now.log_prob.sum(1), weight, actor, s.damping)
+            natural.turn(self.policy, now, weight, actor, s.damping)
         if critic:
             heads = self.descent.groups[1].parameters if learns_apart(s) else actor
             parts = torch.autograd.grad(value_loss, list(heads), allow_unused=True)

@@ -9,25 +9,64 @@ Solved exactly, by the singular values of the scores, in float64; meant for smal
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
+from designer import masking
 from designer.errors import InputError
+from designer.protocols import Choices, Trajectory
+from designer.rollout import evaluate, log_prob_of
 
 LARGEST = 50_000_000  # entries of the scores [B, P] that are held at most
 
 
-def row_scores(log_prob: Tensor, parameters: Sequence[Tensor]) -> Tensor:
-    """Return [B, P] the gradient of each row's log-probability; `log_prob` is [B].
+def row_scores(policy: Any, trajectory: Trajectory, parameters: Sequence[Tensor]) -> Tensor:
+    """Return [B, P] the gradient of each row's log-probability by the parameters.
 
-    Parameters that do not matter count 0. The graph is kept.
+    Parameters that do not matter count 0. All rows at once where the policy has an
+    `unroll_plainly`; one after the other, much slower, where it has none.
     """
+    if hasattr(policy, "unroll_plainly"):
+        return _mapped(policy, trajectory, parameters)
     rows = []
-    for value in log_prob:
+    for value in evaluate(policy, trajectory).log_prob.sum(1):
         parts = torch.autograd.grad(value, parameters, retain_graph=True, allow_unused=True)
         rows.append(together(parts, parameters))
     return torch.stack(rows)
+
+
+class _Plainly(nn.Module):
+    """Stands for a policy where `torch.func` maps over rows."""
+
+    def __init__(self, policy: Any) -> None:
+        super().__init__()
+        self.policy = policy
+
+    def forward(self, observations: Tensor) -> Choices:
+        choices: Choices = self.policy.unroll_plainly(observations)
+        return choices
+
+
+def _mapped(policy: Any, trajectory: Trajectory, parameters: Sequence[Tensor]) -> Tensor:
+    plain = _Plainly(policy)
+    known = {id(parameter): name for name, parameter in plain.named_parameters()}
+    names = [known[id(parameter)] for parameter in parameters]
+    fields = ("observations", "masks", "actions", "active", "values", "valued")
+    given = {name: getattr(trajectory, name) for name in fields}
+    given = {name: value for name, value in given.items() if value is not None}
+
+    def log_prob(moved: dict[str, Tensor], row: dict[str, Tensor]) -> Tensor:
+        one = {name: value.unsqueeze(0) for name, value in row.items()}
+        choices = torch.func.functional_call(plain, moved, (one["observations"],))
+        log_probs = masking.log_probabilities(choices.logits, one["masks"])
+        chosen = masking.chosen(log_probs, one["actions"])
+        return log_prob_of(choices, trajectory.replace(**one), chosen).sum()
+
+    moved = {name: p.detach() for name, p in zip(names, parameters, strict=True)}
+    parts = torch.func.vmap(torch.func.grad(log_prob), in_dims=(None, 0))(moved, given)
+    return torch.cat([parts[name].flatten(1) for name in names], dim=1)
 
 
 def natural(scores: Tensor, weight: Tensor, gradient: Tensor, damping: float = 0.0) -> Tensor:
@@ -61,9 +100,13 @@ def compatible(scores: Tensor, weight: Tensor, advantage: Tensor, damping: float
 
 
 def turn(
-    log_prob: Tensor, weight: Tensor, parameters: Sequence[Tensor], damping: float = 0.0
+    policy: Any,
+    trajectory: Trajectory,
+    weight: Tensor,
+    parameters: Sequence[Tensor],
+    damping: float = 0.0,
 ) -> None:
-    """Turn the gradients that lie ready into natural ones; `log_prob` [B] is differentiated.
+    """Turn the gradients that lie ready into natural ones, by the scores of B rows.
 
     Raises InputError where rows times parameters would not fit into memory.
     """
@@ -74,7 +117,7 @@ def turn(
             f"at most {LARGEST:,} numbers in all; take a smaller policy (hidden = 16), a smaller "
             "batch, or natural = false"
         )
-    scores = row_scores(log_prob, parameters)
+    scores = row_scores(policy, trajectory, parameters)
     plain = together([p.grad for p in parameters], parameters)
     turned = natural(scores, weight, plain, damping)
     for parameter, part in zip(parameters, apart(turned, parameters), strict=True):

@@ -79,6 +79,16 @@ class RecurrentPolicy(nn.Module):
         features, _ = self.gru(self.embed(observations.to(self.head.weight.dtype)))
         return self._choices(features)
 
+    def unroll_plainly(self, observations: Tensor, /) -> Choices:
+        """Return the same as `unroll`, in single operations.
+
+        `torch.func` can map these over rows; the fused recurrence of `unroll` it cannot.
+        """
+        features = self.embed(observations.to(self.head.weight.dtype))
+        for weights in self.gru.all_weights:
+            features = _recurrence(features, *weights)
+        return self._choices(features)
+
     def _choices(self, features: Tensor) -> Choices:
         logits, value = self.head(features), self.value_head(features).squeeze(-1)
         if self.number_head is None:
@@ -98,6 +108,23 @@ class RecurrentPolicy(nn.Module):
             else:
                 bound = 1 / math.sqrt(self.hidden if "gru" in name else self.obs_size)
                 weight.uniform_(-bound, bound, generator=generator)
+
+
+def _recurrence(
+    inputs: Tensor, weight: Tensor, weight_back: Tensor, bias: Tensor, bias_back: Tensor
+) -> Tensor:
+    """Return one GRU layer's features [B, T, H] (Cho et al. 2014, in torch's order of gates)."""
+    given = torch.nn.functional.linear(inputs, weight, bias)
+    hidden = torch.zeros_like(given[:, 0, : weight_back.shape[1]])
+    kept = []
+    for now in given.unbind(1):
+        back = torch.nn.functional.linear(hidden, weight_back, bias_back)
+        (reset, update, new), (r, z, n) = now.chunk(3, -1), back.chunk(3, -1)
+        update = torch.sigmoid(update + z)
+        new = torch.tanh(new + torch.sigmoid(reset + r) * n)
+        hidden = (1.0 - update) * new + update * hidden
+        kept.append(hidden)
+    return torch.stack(kept, dim=1)
 
 
 def _positive(deviation: float) -> float:

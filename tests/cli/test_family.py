@@ -259,6 +259,26 @@ def test_the_comparison_of_estimators_runs(ran: Ran, monkeypatch: pytest.MonkeyP
     assert code == 0, err
     assert "| folding | leave one out |" in out
     assert ran("bench", "estimators", "--tasks", "nothing")[0] == 3
+    assert ran("bench", "estimators", "--tasks", "folding", "--only", "as shipped")[0] == 3
+
+
+def test_runs_that_are_kept_are_not_made_again(
+    ran: Ran, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    from cli import bench_estimators
+
+    for task in bench_estimators.SHIPPED.values():
+        monkeypatch.setitem(task, "campaign", {"batch_size": 8, "budget": 16, "time": None})
+    kept = str(tmp_path / "runs.jsonl")
+    command = ("bench", "estimators", "--tasks", "molecule", "--kept", kept, "--only")
+    code, first, err = ran(*command, "as shipped", "--only", "ppo", "--json")
+    assert code == 0, err
+    assert len((tmp_path / "runs.jsonl").read_text().splitlines()) == 2
+    monkeypatch.setattr(bench_estimators, "measure", None)  # nothing is left to measure
+    assert ran(*command, "as shipped", "--only", "ppo", "--json")[1] == first
+    (tmp_path / "runs.jsonl").write_text("not a run\n")
+    code, _, err = ran(*command, "ppo")
+    assert code == 3 and "not a file of runs" in err and err.count("\n") == 1
 
 
 def test_prices_arms_and_critics_survive_a_resume(ran: Ran, run: Any, tmp_path: Path) -> None:
