@@ -16,7 +16,7 @@ import torch
 from torch import Tensor
 
 from tasks.symbolic.library import Library
-from tasks.symbolic.trees import PAD, Trees, tables
+from tasks.symbolic.trees import PAD, Trees, arities
 
 
 @dataclass(frozen=True)
@@ -67,7 +67,7 @@ def build(trees: Trees, library: Library, constants: int | None = None) -> Graph
     flat = [part.flatten()[place] for part in (trees.tokens, trees.height, trees.varying)]
     token, height, varying = flat
     code = (varying * (L + 1) + height) * (len(library) + 1) + token
-    arity = tables(library, device).arity[token]
+    arity = arities(library, device)[token]
     for i, child in enumerate((trees.first, trees.second)):
         holds = _at(trees.varying, child.flatten()[place], place % N)
         code = code * 2 + holds * (arity > i)

@@ -12,8 +12,14 @@ from tasks.symbolic.expression import ExpressionBatch
 from tasks.symbolic.fitting import evaluate
 from tasks.symbolic.graph import build
 from tasks.symbolic.library import library
+from tasks.symbolic.parser import parse
 from tasks.symbolic.trees import PAD, closed, keys, pack, read
 
+KNOWN_KEYS = {
+    "x*y + sin(x)": "da893d53d709ebb50851daeccbf21fe8*1+0",
+    "y/(x - 2)": "9290e9805f40b2b391dcea1a755ba66e*1+0",
+    "2.5*x + c": "a4e76e49bde470037b4c5e4012fdfd7f*1+0",
+}
 LIBRARY = library("all", ["x", "y"], ["2", "0.5", "pi"], True)
 PLAIN = {
     "add": lambda a, b: a + b, "sub": lambda a, b: a - b, "mul": lambda a, b: a * b,
@@ -124,3 +130,18 @@ def test_a_batch_makes_designs_lazily_and_only_from_complete_rows():
     with pytest.raises(IndexError):
         batch[3]
     assert list(ExpressionBatch(torch.zeros(0, 3, dtype=torch.int64), lib)) == []
+
+
+def test_keys_are_the_same_in_every_version():
+    # recorded in stores: a run that is resumed must know its designs again
+    lib = library("all", ["x", "y"], ["2"], True)
+    for text, key in KNOWN_KEYS.items():
+        assert parse(text, lib).key == key
+
+
+def test_rows_that_are_no_expressions_are_read_without_harm():
+    rng = np.random.default_rng(0)
+    wild = torch.from_numpy(rng.integers(-1, len(LIBRARY) + 3, size=(500, 12)))
+    trees = read(wild, LIBRARY)
+    assert int(trees.first.max()) < 12 and int(trees.second.max()) < 12
+    assert (trees.height[(trees.tokens < 0) | (trees.tokens >= len(LIBRARY))] == 0).all()
