@@ -20,10 +20,12 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from designer.protocols import Floats
 from tasks.folding.bounds import bound
 from tasks.folding.design import Fold, canonical, numbers, reverse, spelled
 from tasks.folding.energy import matrix_named
 from tasks.folding.frames import frames_on
+from tasks.folding.growth import Grow, Order
 from tasks.folding.lattices import Ints, Lattice, lattice_named
 from tasks.folding.observation import Describe
 from tasks.folding.sequence import hp_string
@@ -34,13 +36,13 @@ from tasks.folding.surroundings import ENERGY, EXITS, TAKEN, Surroundings
 class Growth:
     """B growing chains, t residues each (those that gave up repeat their last point)."""
 
-    cells: Tensor  # [B, t] int32 packed points of the residues
-    near: Tensor  # [B, 4, Z] float32 what is around the head, see `Surroundings`
-    head: Tensor  # [B, 3] float32 lattice point of the last residue
+    cells: Tensor  # [B, t] int32 packed points of the residues, in the order they were placed
+    near: Tensor  # [B, 4, Z] float32 what is around the end that grows next, see `Surroundings`
+    head: Tensor  # [B, S, 3] float32 lattice points of the ends that grow (S = 1, or 2 of them)
     core: Tensor  # [B, 3] float32 sum of the hydrophobic residues' points
-    frame: Tensor  # [B] int64 the symmetry that turns the standard frame into the walker's
+    frame: Tensor  # [B, S] int64 the symmetry that turns the standard frame into the walker's
     broken: Tensor  # [B] int64 state of `Lattice.breaking`
-    last: Tensor  # [B] int64 the last move
+    last: Tensor  # [B, S] int64 the last move
     stuck: Tensor  # [B] bool, the walker gave up
     energy: Tensor  # [B] float32 contact energy so far
 
@@ -50,7 +52,9 @@ class Chain:
     """The environment of one sequence on one lattice; its designs are `Fold`.
 
     `matrix` is the contact energy that observation and potential speak of: a name or a file.
-    `lookahead` forbids a move to a point without an exit, unless it is the last move.
+    `lookahead` forbids a move to a point without an exit, unless nothing is put next to it.
+    `grow` says where the chain begins: at its start, at its end, or in the middle, where the two
+    ends take turns. With `prune`, a walk that can no longer reach this energy gives up.
     """
 
     sequence: str
@@ -59,6 +63,8 @@ class Chain:
     symmetric: bool = True
     lookahead: bool = True
     window: int = 8  # residues seen ahead along the chain
+    grow: Grow = "start"
+    prune: float | None = None
 
     @property
     def num_actions(self) -> int:
@@ -91,18 +97,44 @@ class Chain:
 
     @cached_property
     def _sticky(self) -> list[bool]:
-        return [letter == "H" for letter in hp_string(self.sequence)]
+        """[L] which residues are hydrophobic, in the order they are placed."""
+        letters = hp_string(self.sequence)
+        return [letters[residue] == "H" for residue in self._order.order]
 
     @cached_property
     def _around(self) -> Surroundings:
-        pairs = matrix_named(self.matrix).pairs(self.sequence)
-        return Surroundings(self._place, pairs, self._sticky)
+        order = self._order.order
+        pairs = self._pairs[order][:, order]
+        if self.grow != "middle":
+            return Surroundings(self._place, pairs, self._sticky)
+        # it looks around the last cell given; where that end is repeated there, rows come later
+        later = np.concatenate([np.zeros((1, len(order))), pairs])
+        return Surroundings(self._place, later, [*self._sticky, False])
 
     @cached_property
     def _describe(self) -> Describe:
-        pairs = matrix_named(self.matrix).pairs(self.sequence)
-        sticky = np.array(self._sticky, dtype=np.float64)
-        return Describe(self._place, pairs, sticky, self.window, self.scale)
+        sticky = np.array(self._sticky, dtype=np.float64)[self._order.order.argsort()]  # by residue
+        given = (self._place, self._pairs, sticky, self.window, self.scale)
+        return Describe(*given, self._order)
+
+    @cached_property
+    def _pairs(self) -> Floats:
+        return matrix_named(self.matrix).pairs(self.sequence)
+
+    @cached_property
+    def _order(self) -> Order:
+        return Order(len(self.sequence), self.grow)
+
+    @cached_property
+    def _gains(self) -> list[float]:
+        return self._order.gains(self._pairs, self._place)
+
+    def _near(self, cells: Tensor) -> Tensor:
+        """Return what is around the end that grows next [B, 4, Z]."""
+        if self.grow != "middle":
+            return self._around(cells)
+        head = self._order.heads[cells.shape[1]]
+        return self._around(torch.cat([cells, cells[:, head : head + 1]], dim=1))
 
     def reset(
         self, batch_size: int, device: torch.device, generator: torch.Generator | None = None
@@ -111,18 +143,19 @@ class Chain:
         frames = frames_on(self._place, device)
         cells = torch.zeros(batch_size, 2, dtype=torch.int32, device=device)
         cells[:, 1] = int(self._place.deltas[0])
-        head = frames.steps[0].expand(batch_size, 3)
+        ends = self._order.first_frames(self._place)
         zero = torch.zeros(batch_size, dtype=torch.int64, device=device)
+        heads = torch.stack([frames.steps[0], torch.zeros_like(frames.steps[0])][: len(ends)])
         breaking = self._place.breaking
         start = int(breaking.after[0, 0]) if self.symmetric else len(breaking.legal) - 1
         return Growth(
             cells=cells,
-            near=self._around(cells),
-            head=head,
-            core=head * float(self._sticky[1]),
-            frame=zero,
+            near=self._near(cells),
+            head=heads.expand(batch_size, len(ends), 3),
+            core=heads[0] * float(self._sticky[1]) + torch.zeros_like(zero)[:, None],
+            frame=torch.stack([zero + int(frame) for frame in ends], dim=1),
             broken=zero + start,
-            last=zero,
+            last=torch.stack([zero] * len(ends), dim=1),
             stuck=zero.bool(),
             energy=zero.float(),
         )
@@ -136,9 +169,14 @@ class Chain:
         """Return [B, A]: free points, one of each symmetric set; GIVE_UP where there is none."""
         frames = frames_on(self._place, state.cells.device)
         free = (state.near[:, TAKEN] == 0) & frames.legal[state.broken]  # [B, Z] by letter
-        if self.lookahead and state.cells.shape[1] < len(self.sequence) - 1:
+        placed = min(state.cells.shape[1], len(self.sequence) - 1)
+        if self.lookahead and self._order.onwards[placed]:
             free = free & (state.near[:, EXITS] > 0)
-        moves = free.gather(1, frames.letters[state.frame]) & ~self.done(state)[:, None]
+        if self.prune is not None:
+            reach = state.energy + self._gains[placed] <= self.prune + 1e-4
+            free = free & reach[:, None]
+        frame = state.frame[:, self._order.sides[placed]]
+        moves = free.gather(1, frames.letters[frame]) & ~self.done(state)[:, None]
         return torch.cat([moves, ~moves.any(1, keepdim=True)], dim=1)
 
     def step(self, state: Growth, action: Tensor, /) -> Growth:
@@ -147,21 +185,24 @@ class Chain:
         if placed >= len(self.sequence):
             return state
         frames = frames_on(self._place, state.cells.device)
+        side, beside = self._order.sides[placed], self._order.heads[placed]
         stuck = state.stuck | (action == self.give_up)
         moved, turn = ~stuck, action.clamp(max=self.give_up - 1)
-        letter = frames.letters[state.frame, turn]
-        head = state.head + frames.steps[letter] * moved[:, None]
-        cell = state.cells[:, -1] + frames.deltas[letter] * moved
+        frame, last = state.frame[:, side], state.last[:, side]
+        letter = frames.letters[frame, turn]
+        head = state.head[:, side] + frames.steps[letter] * moved[:, None]
+        cell = state.cells[:, beside] + frames.deltas[letter] * moved
         cells = torch.cat([state.cells, cell[:, None]], dim=1)
         gained = state.near[:, ENERGY].gather(1, letter[:, None]).squeeze(1)
+        turned = torch.where(moved, frames.turned[frame, turn], frame)
         return Growth(
             cells=cells,
-            near=self._around(cells) if placed + 1 < len(self.sequence) else state.near,
-            head=head,
+            near=self._near(cells) if placed + 1 < len(self.sequence) else state.near,
+            head=_put(state.head, side, head),
             core=state.core + head * moved[:, None] if self._sticky[placed] else state.core,
-            frame=torch.where(moved, frames.turned[state.frame, turn], state.frame),
+            frame=_put(state.frame, side, turned),
             broken=torch.where(moved, frames.after[state.broken, letter], state.broken),
-            last=torch.where(moved, turn, state.last),
+            last=_put(state.last, side, torch.where(moved, turn, last)),
             stuck=stuck,
             energy=state.energy + gained * moved,
         )
@@ -170,11 +211,11 @@ class Chain:
         """Return [B, F] float32, see `Describe`."""
         frames = frames_on(self._place, state.cells.device)
         placed = state.cells.shape[1]
-        count = sum(self._sticky[:placed])
-        away = state.core - state.head * count  # the rest of the chain in space, from the head
-        way = (frames.back[state.frame] @ away[:, :, None]).squeeze(2)
-        letters = frames.letters[state.frame]
-        return self._describe(state.near, letters, state.last, state.energy, way, placed)
+        side, count = self._order.sides[placed], sum(self._sticky[:placed])
+        frame, last = state.frame[:, side], state.last[:, side]
+        away = state.core - state.head[:, side] * count  # the rest of the chain, from the head
+        way = (frames.back[frame] @ away[:, :, None]).squeeze(2)
+        return self._describe(state.near, frames.letters[frame], last, state.energy, way, placed)
 
     def potential(self, state: Growth, /) -> Tensor:
         """Return [B] the contacts so far as a share of the bound: 0 at reset, at most 1."""
@@ -196,12 +237,13 @@ class Chain:
         """Return the letters' numbers [N, L - 1] that actions [N, T] write."""
         place = self._place
         turned = place.products[:, place.rotations]  # [G, A - 1]
-        letters = np.zeros((len(chosen), chosen.shape[1] + 1), dtype=np.int64)
-        frame = np.zeros(len(chosen), dtype=np.int64)
+        grown = np.zeros((len(chosen), chosen.shape[1] + 1), dtype=np.int64)
+        frames = np.tile(self._order.first_frames(place), (len(chosen), 1))
         for t in range(chosen.shape[1]):
-            letters[:, t + 1] = place.images[frame, place.turns[chosen[:, t]]]
-            frame = turned[frame, chosen[:, t]]
-        return letters
+            side = self._order.sides[t + 2]
+            grown[:, t + 1] = place.images[frames[:, side], place.turns[chosen[:, t]]]
+            frames[:, side] = turned[frames[:, side], chosen[:, t]]
+        return self._order.walked(grown)
 
     def encode(
         self, designs: Sequence[Fold], rng: np.random.Generator | None = None
@@ -218,11 +260,12 @@ class Chain:
         return [next(found) if own else None for own in ours]
 
     def _form(self, letters: str, rng: np.random.Generator | None) -> str:
-        """Return the form of the walk that is grown: its first, or a random one."""
+        """Return the walk's letters in the order of growth: its first form, or a random one."""
         palindrome = self.sequence == self.sequence[::-1]
         if rng is not None and palindrome and rng.random() < 0.5:
             letters = reverse(letters, self.lattice)
-        form = canonical(letters, self.lattice)
+        grown = self._order.grown(numbers(letters, self._place))
+        form = canonical(spelled(grown[None], self._place)[0], self.lattice)
         if rng is None or self.symmetric:
             return form
         keeping = np.flatnonzero(self._place.images[:, 0] == 0)  # the first bond stays
@@ -230,7 +273,8 @@ class Chain:
         return spelled(image[numbers(form, self._place)][None], self._place)[0]
 
     def _actions(self, texts: Sequence[str]) -> Ints:
-        """Return the actions [N, T] that write the letters; each text begins with letter 0."""
+        """Return the actions [N, T] that make the letters in the order of growth; each text
+        begins with letter 0."""
         place = self._place
         inverse = place.images.argsort(axis=1)  # [G, Z] the letter in the frame
         turn_of = np.zeros(place.size, dtype=np.int64)
@@ -238,9 +282,16 @@ class Chain:
         turned = place.products[:, place.rotations]
         letters = np.array([numbers(text, place) for text in texts], dtype=np.int64)
         letters = letters.reshape(len(texts), len(self.sequence) - 1)
-        frame = np.zeros(len(texts), dtype=np.int64)
+        frames = np.tile(self._order.first_frames(place), (len(texts), 1))
         actions = np.empty((len(texts), self.max_steps), dtype=np.int64)
         for t in range(self.max_steps):
-            actions[:, t] = turn_of[inverse[frame, letters[:, t + 1]]]
-            frame = turned[frame, actions[:, t]]
+            side = self._order.sides[t + 2]
+            actions[:, t] = turn_of[inverse[frames[:, side], letters[:, t + 1]]]
+            frames[:, side] = turned[frames[:, side], actions[:, t]]
         return actions
+
+
+def _put(ends: Tensor, side: int, value: Tensor) -> Tensor:
+    """Return [B, S, ...] with one end's entry changed."""
+    parts = [value if k == side else old for k, old in enumerate(ends.unbind(1))]
+    return torch.stack(parts, dim=1)

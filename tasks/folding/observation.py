@@ -7,6 +7,7 @@ import torch
 from torch import Tensor
 
 from designer.protocols import Floats
+from tasks.folding.growth import Order
 from tasks.folding.lattices import Lattice
 from tasks.folding.surroundings import ENERGY, EXITS
 
@@ -17,20 +18,27 @@ _FAR = 10.0  # bonds; distances are told in this unit
 class Describe:
     """Makes observations [B, F]; its tables move to a device when they are first used there.
 
-    Of the chain: whether each of the next residues exists, is hydrophobic, and how much it can
-    attract; the share placed; waves of the position. Of each of the A - 1 moves: whether the
-    point is taken, taken by a hydrophobic residue, its free neighbours, the energy gained there,
-    and whether it was the last move. At the end the energy so far as a share of the bound, and
-    the way to the middle of the hydrophobic residues so far, in the walker's frame.
+    Of the chain: whether each of the next residues at the end that grows exists, is hydrophobic,
+    and how much it can attract; the share placed; waves of the position. Of each of the A - 1
+    moves: whether the point is taken, taken by a hydrophobic residue, its free neighbours, the
+    energy gained there, and whether it was the last move. At the end the energy so far as a share
+    of the bound, and the way to the middle of the hydrophobic residues so far, in the walker's
+    frame.
     """
 
     def __init__(
-        self, lattice: Lattice, pairs: Floats, sticky: Floats, window: int, scale: float
+        self,
+        lattice: Lattice,
+        pairs: Floats,
+        sticky: Floats,
+        window: int,
+        scale: float,
+        order: Order,
     ) -> None:
         self._moves = lattice.size - 1
         strongest = float(abs(pairs).max()) or 1.0
-        self._along = _along(sticky, pairs / strongest, window).astype(np.float32)
-        known = np.concatenate([[0.0], sticky.cumsum()]).clip(min=1)
+        self._along = _along(sticky, pairs / strongest, window, order).astype(np.float32)
+        known = np.concatenate([[0.0], sticky[order.order].cumsum()]).clip(min=1)
         self._middle = (1 / known).astype(np.float32)
         self._scale = scale
         units = np.ones(4, dtype=np.float32)
@@ -73,15 +81,13 @@ class Describe:
         return self._tables[device]
 
 
-def _along(sticky: Floats, pairs: Floats, window: int) -> Floats:
+def _along(sticky: Floats, pairs: Floats, window: int, order: Order) -> Floats:
     """Return [L + 1, C] what is known of the chain when t residues are placed."""
     length = len(sticky)
     attracts = -np.minimum(pairs, 0).mean(axis=1) * length / max(1.0, sticky.sum())
-    place = np.arange(length + 1)
-    ahead = place[:, None] + np.arange(window)[None, :]  # [L + 1, window]
-    exists = ahead < length
-    index = np.minimum(ahead, length - 1)
-    share = place[:, None] / length
+    ahead = order.ahead(window)
+    exists = ahead >= 0
+    share = np.arange(length + 1)[:, None] / length
     angles = np.pi * share * 2.0 ** np.arange(_WAVES)
-    columns = [exists, exists * sticky[index], exists * attracts[index]]
+    columns = [exists, exists * sticky[ahead], exists * attracts[ahead]]
     return np.concatenate([*columns, share, np.sin(angles), np.cos(angles)], axis=1)

@@ -16,6 +16,7 @@ from tasks.folding.energy import Named, matrix_named
 from tasks.folding.environment import Chain
 from tasks.folding.exchange import ReplicaExchange, ready
 from tasks.folding.exports import files
+from tasks.folding.growth import Grow
 from tasks.folding.lattices import lattice_named
 from tasks.folding.proposer import PullMoves
 from tasks.folding.sequence import parse_sequence
@@ -31,6 +32,8 @@ def task(
     symmetric: bool = True,
     lookahead: bool = True,
     window: int = 8,
+    grow: Grow = "start",
+    prune: float | None = None,
     search: Literal["replica_exchange", "pull_moves"] = "replica_exchange",
     search_steps: int = 0,
     search_threads: int = 0,
@@ -42,10 +45,11 @@ def task(
     alphabet; `lattice` square, triangular, cubic or fcc; `matrix` the contact energy that guides
     growth and search: hp, mj, mj-reduced, or a file. `symmetric` lets each fold be grown in one
     of its symmetric forms only, `lookahead` keeps the walker out of points without an exit,
-    `window` is how many residues it sees ahead. `search` is what the proposer does, and
-    `search_steps` how long: proposals a ladder in each call (0: 4,000,000) or steps of a walk
-    (0: 200); `search_threads` 0 is one a core. The run ends at a fold of `target_energy`. Raises
-    InputError for a bad sequence, lattice or matrix.
+    `window` is how many residues it sees ahead, `grow` where the chain begins: start, end or
+    middle. Walks that can no longer reach an energy of `prune` give up. `search` is what the
+    proposer does, and `search_steps` how long: proposals a ladder in each call (0: 4,000,000) or
+    steps of a walk (0: 200); `search_threads` 0 is one a core. The run ends at a fold of
+    `target_energy`. Raises InputError for a bad sequence, lattice or matrix.
     """
     place, name = lattice_named(lattice), str(matrix)
     energies = matrix_named(name)
@@ -54,7 +58,7 @@ def task(
     goal = least if target_energy is None else max(least, target_energy)
     return Task(
         name="folding",
-        environment=Chain(chain, lattice, name, symmetric, lookahead, window),
+        environment=Chain(chain, lattice, name, symmetric, lookahead, window, grow, prune),
         parse=partial(parse_fold, sequence=chain, lattice=lattice),
         show=partial(show, matrix=name),
         draw=partial(draw, matrix=name),

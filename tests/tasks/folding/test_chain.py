@@ -17,6 +17,7 @@ from tasks.folding.design import Fold, reverse
 from tasks.folding.energy import matrix_named
 from tasks.folding.environment import Chain, Growth
 from tasks.folding.exact import ground_states
+from tasks.folding.growth import Grow
 from tasks.folding.lattices import LATTICES, lattice_named
 from tasks.folding.recheck import recheck
 
@@ -145,6 +146,48 @@ def test_the_best_of_all_walks_are_the_exact_ground_states(name: str, length: in
         assert {f.letters for f in folds if f} == {f.letters for f in ground.folds}
 
 
+@pytest.mark.parametrize("grow", ["end", "middle"])
+@pytest.mark.parametrize(
+    ("name", "length"), [("square", 10), ("triangular", 7), ("cubic", 7), ("fcc", 5)]
+)
+def test_every_fold_grows_once_from_anywhere(name: str, length: int, grow: Grow) -> None:
+    sequence = SEQUENCE[4 : 4 + length]
+    for lookahead in (True, False):
+        env = Chain(sequence, name, lookahead=lookahead, grow=grow)
+        found, state = every_walk(env)
+        assert len(found) == classes(name, length - 1)
+        folds = [fold for fold in env.decode(found) if fold is not None]
+        assert len({fold.key for fold in folds}) == len(folds) == len(found)
+        energies = [recheck(fold, matrix_named("hp")) for fold in folds]
+        assert state.energy.tolist() == energies
+        assert env.encode(folds) == found
+
+
+@pytest.mark.parametrize("grow", ["start", "end", "middle"])
+@pytest.mark.parametrize("name", LATTICES)
+def test_the_contract_from_anywhere(name: str, grow: Grow) -> None:
+    for sequence, symmetric in ((SEQUENCE, True), ("HPPHHPH", False), ("HPPHPPH", True)):
+        check_environment(Chain(sequence, name, grow=grow, symmetric=symmetric), batch_size=16)
+
+
+@pytest.mark.parametrize("grow", ["start", "end", "middle"])
+@pytest.mark.parametrize(("name", "length"), [("square", 12), ("triangular", 8), ("cubic", 9)])
+def test_pruning_loses_no_fold_that_is_low_enough(name: str, length: int, grow: Grow) -> None:
+    sequence = SEQUENCE[4 : 4 + length]
+    _, state = every_walk(Chain(sequence, name, grow=grow))
+    lowest = float(state.energy.min())
+    for least in (lowest, lowest + 1):
+        pruned = Chain(sequence, name, grow=grow, prune=least)
+        check_environment(pruned, batch_size=8)
+        found, kept = every_walk(pruned)
+        assert (kept.energy <= least).sum() == (state.energy <= least).sum() > 0
+        assert len(found) < len(state.energy) or name != "square"
+    hopeless = Chain(sequence, name, prune=bound(sequence, name) * 3)
+    assert (
+        hopeless.mask(hopeless.reset(2, CPU)).tolist() == [[False] * hopeless.give_up + [True]] * 2
+    )
+
+
 def test_a_trapped_walker_gives_up_and_is_no_fold() -> None:
     env = Chain("H" * 12, lookahead=False, symmetric=False)
     ahead, left = 0, 1
@@ -226,7 +269,7 @@ def test_long_chains_grow_beside_each_other_and_far_from_the_origin() -> None:
     for fold, energy in zip(env.decode(actions.tolist()), states[-1].energy.tolist(), strict=True):
         assert fold is None or recheck(fold, matrix) == energy
     straight = retraced(Chain("H" * 1000, "fcc"), [0] * 998)
-    assert straight.head[0].tolist() == [999, 999, 0] and straight.energy.item() == 0
+    assert straight.head[0, 0].tolist() == [999, 999, 0] and straight.energy.item() == 0
 
 
 @pytest.mark.parametrize("name", LATTICES)
