@@ -12,7 +12,7 @@ from pathlib import Path
 
 import torch
 
-from cli.drills import campaigns, disk, oracles, record
+from cli.drills import campaigns, disk, interrupts, oracles, record
 from cli.drills.toy import Row
 from cli.presets import KINDS
 
@@ -55,6 +55,7 @@ def _drills(long: bool, rng: random.Random) -> Iterator[Drill]:
     yield lambda folder: disk.full_disk(folder, 1 if long else 5)
     yield lambda folder: disk.small_disk(folder, 40 if long else 10)
     yield lambda folder: oracles.isolation(folder, 20 if long else 3)
+    yield interrupts.interrupts
     for kind in KINDS:
         for learner in ("reinforce", "ppo"):
             yield lambda folder, kind=kind, learner=learner: campaigns.kills(  # type: ignore[misc]

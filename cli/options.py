@@ -19,6 +19,9 @@ Out = Annotated[Path | None, typer.Option(help="Run directory; runs/TASK-TIME-ID
 Budget = Annotated[int | None, typer.Option(help="Most designs the oracles may judge.")]
 Seconds = Annotated[float | None, typer.Option(help="Most seconds of search.")]
 Workers = Annotated[int | None, typer.Option(help="Processes that judge designs; 1 without it.")]
+Grace = Annotated[
+    float | None, typer.Option(help="Seconds that Ctrl-C or SIGTERM gives a step; 30 without it.")
+]
 Assignments = Annotated[
     list[str] | None,
     typer.Option(
@@ -44,6 +47,7 @@ class Options:
     budget: Budget = None
     time: Seconds = None
     workers: Workers = None
+    grace: Grace = None
     assignments: Assignments = None
     top: Top = 10
     as_json: AsJson = False

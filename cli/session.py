@@ -14,7 +14,7 @@ from cli.build import Parts, build
 from cli.credit import by_part, credit_lines
 from cli.options import Options
 from cli.progress import watch
-from cli.signals import stopping
+from cli.signals import Overdue, stopping
 from designer import config, toml
 from designer.campaign import Campaign, Result
 from designer.config import Document
@@ -22,6 +22,7 @@ from designer.errors import DesignerError, InputError, Interrupted, OracleError
 from designer.laboratory import Laboratory
 from designer.objective import Objective
 from designer.rundir import RunDirectory, differences, refuse
+from oracles.pool import Parallel
 
 
 def apply(document: Document, options: Options) -> None:
@@ -30,6 +31,7 @@ def apply(document: Document, options: Options) -> None:
         "--seed": ("campaign", "seed", options.seed),
         "--budget": ("campaign", "budget", options.budget),
         "--time": ("campaign", "time", options.time),
+        "--grace": ("campaign", "grace", options.grace),
         "--device": ("machine", "device", options.device),
         "--workers": ("machine", "workers", options.workers),
     }
@@ -121,11 +123,20 @@ def search(campaign: Campaign, run: RunDirectory, options: Options) -> None:
 
     before = campaign.steps
     failure: DesignerError | None = None
-    with stopping() as stop, watch(campaign.settings, quiet=options.quiet) as watcher:
+    grace = campaign.settings.grace
+    with stopping(grace) as stop, watch(campaign.settings, quiet=options.quiet) as watcher:
         try:
             result = campaign.run(on_step=watcher, stop=stop, save=save)
         except OracleError as problem:
             result, failure = campaign.result("failed"), problem
+        except Overdue:
+            result = campaign.result("interrupted")
+            failure = Interrupted(
+                f"interrupted in a step that did not end within {grace:g} s; what was measured "
+                f"is kept, and `designer resume {run.path}` does the step again"
+            )
+        finally:
+            dismiss(campaign.objective)
     report(campaign, run, result, options)
     if failure is not None:
         raise failure
@@ -137,6 +148,13 @@ def search(campaign: Campaign, run: RunDirectory, options: Options) -> None:
         )
     if result.stopped == "interrupted":
         raise Interrupted(f"interrupted; `designer resume {run.path}` continues")
+
+
+def dismiss(objective: Objective) -> None:
+    """End the worker processes; a later call would start new ones."""
+    for oracle in [*objective.oracles, *objective.penalty_oracles]:
+        if isinstance(oracle, Parallel):
+            oracle.close()
 
 
 def report(campaign: Campaign, run: RunDirectory, result: Result, options: Options) -> None:

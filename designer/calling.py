@@ -69,6 +69,13 @@ def joined(
     What failed throughout may not know the names of the columns: NaN in those of the others.
     """
     knowing = [part for rows, part in parts if len(part.errors) < len(rows)]
+    for part in knowing:
+        if part.columns.keys() != knowing[0].columns.keys():
+            one, other = (", ".join(answer.columns) for answer in (knowing[0], part))
+            raise OracleError(
+                f"oracle {name!r} gave columns {one} at first and {other} later; give the same "
+                "ones for every design"
+            )
     names = dict.fromkeys(n for part in knowing for n in part.columns) or {name: None}
     columns: dict[str, Floats] = {n: np.full(len(designs), np.nan) for n in names}
     done, errors, attempts = list(designs), {}, {}

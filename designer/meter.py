@@ -16,7 +16,7 @@ from __future__ import annotations
 import time
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from hashlib import blake2b
 from typing import Any
 
@@ -72,6 +72,7 @@ class Meter:
         self.cheap = all(oracle.cheap for oracle in self.oracles)
         self.spent = 0
         self._names: list[str] = []
+        self._given: dict[str, list[str]] = {}  # oracle -> its columns, once it measured
         self._known: dict[str, _Known] = {}
         self._prepaid: dict[str, _Known] = {}
         self._journal = Journal(ledger, parse)
@@ -119,7 +120,7 @@ class Meter:
         if self._known or self._prepaid or self._journal.waiting:
             return
         for oracle in self.oracles if examples else ():
-            answer = call(oracle, examples)
+            answer = self._called(oracle, call(oracle, examples))
             if all(np.isnan(values).all() for values in answer.columns.values()):
                 reason = answer.errors.get(0) or "it returned NaN"
                 raise OracleError(
@@ -133,6 +134,7 @@ class Meter:
         return {
             "spent": self.spent,
             "names": self._names,
+            "given": self._given,
             "outcomes": list(self._outcomes),
             "complaint": self._complaint,
             "rowid": self.ledger.last_rowid() if self.ledger is not None else 0,
@@ -142,6 +144,7 @@ class Meter:
     def restore(self, state: Mapping[str, Any]) -> None:
         """Go back to a checkpoint; what the ledger holds beyond it becomes prepaid."""
         self.spent, self._complaint = state["spent"], state["complaint"]
+        self._given = {name: list(columns) for name, columns in state.get("given", {}).items()}
         self._outcomes = deque(state["outcomes"], maxlen=self._outcomes.maxlen)
         self._counted = set(np.asarray(state["hashes"]).view(np.uint64).tolist())
         self.adopt(int(state["rowid"]), list(state["names"]))
@@ -181,8 +184,18 @@ class Meter:
         """Return one oracle's answer; what is paid for is committed as it arrives."""
         alone = len(self.oracles) + len(self.penalties) == 1
         if oracle.cheap or not self._journal.needed(oracle, alone):
-            return call(oracle, designs)
-        return self._journal.ask(place, oracle, designs, self._check_hopeless)
+            return self._called(oracle, call(oracle, designs))
+        answer = self._journal.ask(place, oracle, designs, self._check_hopeless)
+        return self._called(oracle, answer)
+
+    def _called(self, oracle: Oracle[Any], answer: Answer) -> Answer:
+        """Return the answer with its columns' own names, where nothing in it could tell them."""
+        if len(answer.errors) < len(answer.designs):
+            self._given[oracle.name] = list(answer.columns)
+            return answer
+        names = self._given.get(oracle.name, list(answer.columns))
+        nothing = np.full(len(answer.designs), np.nan)
+        return replace(answer, columns=dict.fromkeys(names, nothing))
 
     def _keep(
         self, designs: list[Any], answer: Answer, seconds: float, fresh: set[str]

@@ -31,6 +31,7 @@ from designer.store import Store
 FREE = (
     *("campaign.budget", "campaign.time", "campaign.steps", "campaign.target"),
     *("campaign.patience", "campaign.checkpoint_every", "campaign.max_failure_rate"),
+    "campaign.grace",
     *("machine.workers", "machine.threads", "machine.device"),  # bit-identical on one device
 )
 

@@ -30,6 +30,7 @@ class Settings:
     bucket_from: float = 0.4  # diversity filter: only rewards from here on count
     keep: int = 100  # designs reported
     checkpoint_every: int = 1  # steps
+    grace: float = 30.0  # seconds that a signal gives the step to finish
     max_failure_rate: float = 0.5  # of recent evaluations; above it the run stops
     max_skipped: int = 20  # steps in a row whose gradient is not finite; then the run stops
 
@@ -46,6 +47,8 @@ class Settings:
             value = getattr(self, name)
             if value is not None and not value > 0:
                 raise InputError(f"{name} is {value}; expected a number above 0")
+        if not self.grace >= 0:
+            raise InputError(f"grace is {self.grace}; expected at least 0 seconds")
         if not 0 <= self.max_failure_rate <= 1:
             raise InputError(f"max_failure_rate is {self.max_failure_rate}; expected 0 to 1")
 

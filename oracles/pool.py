@@ -37,8 +37,9 @@ class _Job:
 class Parallel:
     """Asks `oracle` on `workers` processes; 1 without `limits` means in this one.
 
-    Without `limits`, designs go in chunks of `chunk`, may take as long as they like, and a chunk
-    whose worker dies is asked for again one by one, so a crash costs the design that caused it.
+    Without `limits`, designs go in chunks of at most `chunk`, may take as long as they like, and
+    a chunk whose worker dies is asked for again one by one, so a crash costs the design that
+    caused it.
     With `limits` each design is on its own: what crashes, hangs, takes too much memory or
     prints too much is killed with everything it started, tried again `retries` times, and costs
     itself alone. Close it, or use it in `with`.
@@ -79,8 +80,9 @@ class Parallel:
 
     def stream(self, designs: Sequence[Any], /) -> Iterator[tuple[list[int], Measured]]:
         """Yield rows and their measurements as they arrive, in any order, each row once."""
-        size = 1 if self.limits is not None else self.chunk
         whole = range(len(designs))
+        fair = len(whole) // (4 * self.workers)  # or a small batch would keep some waiting
+        size = 1 if self.limits is not None else max(1, min(self.chunk, fair))
         jobs = deque(_Job(list(whole[i : i + size])) for i in range(0, len(whole), size))
         busy: dict[Slot, _Job] = {}
         try:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 import shutil
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -71,10 +71,14 @@ class Program:
         for text in texts:
             if len(text.splitlines()) != 1:
                 raise InputError(f"{self.name}: design {text!r} is not one line of text")
-        size = self.batch_size or max(1, len(texts))
-        parts = [texts[i : i + size] for i in range(0, len(texts), size)]
+        parts = [texts[cut] for cut in rows.cuts(len(texts), self.batch_size)]
         said = [self._ask(part) for part in parts]
         return rows.joined(said, [len(part) for part in parts], self.name, self.endpoints)
+
+    def stream(self, designs: Sequence[Any], /) -> Iterator[tuple[list[int], Measured]]:
+        """Yield the answer of each call as it comes: a kill costs one call, not a batch."""
+        for cut in rows.cuts(len(designs), self.batch_size):
+            yield list(range(len(designs)))[cut], self(designs[cut])
 
     def _ask(self, texts: list[str]) -> Measured:
         try:

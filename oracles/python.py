@@ -60,6 +60,14 @@ class PythonFunction:
         parts = [self._ask([text]) for text in texts]
         return rows.joined(parts, [1] * len(texts), self.name, self.endpoints)
 
+    def stream(self, designs: Sequence[Any], /) -> Iterator[tuple[list[int], Measured]]:
+        """Yield what is asked one by one as it is answered: a kill costs one call, not a batch."""
+        if not takes_one(self.function):
+            yield list(range(len(designs))), self(designs)
+            return
+        for row, design in enumerate(designs):
+            yield [row], self([design])
+
     def _ask(self, texts: list[str]) -> Measured:
         try:
             alone = takes_one(self.function)

@@ -13,7 +13,7 @@ import os
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 from urllib.parse import urlsplit
@@ -68,10 +68,14 @@ class Rest:
     def __call__(self, designs: Sequence[Any], /) -> Measured:
         """Return the service's columns [N]."""
         texts = [design.text for design in designs]
-        size = self.batch_size or max(1, len(texts))
-        parts = [texts[i : i + size] for i in range(0, len(texts), size)]
+        parts = [texts[cut] for cut in rows.cuts(len(texts), self.batch_size)]
         said = [self._ask(part) for part in parts]
         return rows.joined(said, [len(part) for part in parts], self.name, self.endpoints)
+
+    def stream(self, designs: Sequence[Any], /) -> Iterator[tuple[list[int], Measured]]:
+        """Yield each reply as it comes: a kill costs one request, not a batch."""
+        for cut in rows.cuts(len(designs), self.batch_size):
+            yield list(range(len(designs)))[cut], self(designs[cut])
 
     def _ask(self, texts: list[str]) -> Measured:
         body = json.dumps(_request(texts, self.form)).encode()

@@ -69,6 +69,11 @@ def answer(
     return Measured(columns, errors=errors)
 
 
+def cuts(count: int, size: int) -> list[slice]:
+    """Return the calls that ask for `count` designs, `size` at a time; 0 is all at once."""
+    return [slice(i, i + (size or count)) for i in range(0, count, size or max(1, count))]
+
+
 def failure(count: int, why: str) -> Measured:
     """Return N rows that failed for one reason, for `joined` to complete with columns."""
     return Measured({}, errors=dict.fromkeys(range(count), why))

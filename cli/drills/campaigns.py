@@ -11,14 +11,13 @@ import random
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
-from multiprocessing import resource_tracker
 from pathlib import Path
 from typing import Any
 
 from cli.build import build
 from cli.drills import scores
 from cli.drills.record import clean
-from cli.drills.toy import Row, finish, forked, killed_after
+from cli.drills.toy import Row, finish, forked, killed_after, own_tracker
 from cli.presets import shipped
 from designer.campaign import Campaign
 from designer.store import Store
@@ -130,9 +129,7 @@ def _work(path: Path, make: Callable[[Any], Campaign]) -> None:
     os.environ[scores.LOG] = str(path / "calls")
     quiet = os.open(path / "stderr", os.O_WRONLY | os.O_CREAT | os.O_APPEND)
     os.dup2(quiet, 2)
-    tracker: Any = resource_tracker
-    tracker._resource_tracker._fd = None  # one of its own: it tells of what a kill leaves behind
-    tracker._resource_tracker._pid = None
+    own_tracker()
     sha256 = finish(path / "run", make)
     (path / "sha256").write_text(sha256)
 

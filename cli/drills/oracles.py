@@ -84,12 +84,12 @@ def _fault(fault: str, tries: int, oracle: Parallel) -> Row:
             survived += missing == {fault} == {texts[row] for row in measured.errors}
             lost += len(missing - {fault})
             said = next(iter(measured.errors.values()), "")
-    left = len(_marked())
+    left = len(marked())
     note = f"{said[:44]}; at most {longest:.1f} s a batch of 20; {left} processes left"
     return Row(f"oracle: {fault}", tries, survived if not left else 0, lost, note)
 
 
-def _marked() -> list[Path]:
+def marked() -> list[Path]:
     """Return the living processes that any worker of ours started."""
     found = []
     for entry in Path("/proc").glob("[0-9]*"):

@@ -8,6 +8,7 @@ import time
 import warnings
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from multiprocessing import resource_tracker
 from pathlib import Path
 from typing import Any
 
@@ -119,6 +120,12 @@ def forked(work: Callable[[], Any]) -> int:
     except BaseException as error:
         os.write(2, f"{type(error).__name__}: {error}\n".encode())
     os._exit(status)
+
+
+def own_tracker() -> None:
+    """Give a forked copy a tracker of its own: it tells of what a sudden end leaves behind."""
+    tracker: Any = resource_tracker
+    tracker._resource_tracker._fd = tracker._resource_tracker._pid = None
 
 
 def killed_after(pid: int, seconds: float) -> bool:

@@ -190,3 +190,32 @@ def test_spent_is_the_number_of_distinct_designs_asked(batches: list[list[str]])
         meter(words(*batch))
     assert meter.spent == len(oracle.asked) == len(set(oracle.asked)) <= 5
     assert meter.spent == min(5, len({key for batch in batches for key in batch}))
+
+
+@dataclass
+class Pair:
+    """Measures two columns, unless it is broken."""
+
+    name: str = "pair"
+    cheap: bool = False
+    broken: bool = False
+
+    def __call__(self, designs: Sequence[Word]) -> Measured:
+        if self.broken:
+            raise ValueError("no licence")
+        return Measured({"size": [float(len(d.key)) for d in designs], "a": [1.0] * len(designs)})
+
+
+def test_a_batch_that_fails_throughout_keeps_its_columns_names() -> None:
+    oracle = Pair()
+    meter = Meter([oracle])
+    meter.preflight(words("x"))
+    oracle.broken = True
+    lost = meter(words("a", "bb"))
+    assert list(lost.columns) == ["size", "a"] and len(lost.errors) == 2
+    assert all(np.isnan(values).all() for values in lost.columns.values())
+    resumed = Meter([oracle])
+    resumed.restore(meter.state())
+    assert list(resumed(words("ccc")).columns) == ["size", "a"]
+    oracle.broken = False
+    assert resumed(words("dddd")).columns["size"].tolist() == [4.0]

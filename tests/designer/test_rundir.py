@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import errno
 import fcntl
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
@@ -84,26 +82,3 @@ def test_a_file_system_without_locks_is_said(
     monkeypatch.setattr(fcntl, "flock", none)
     with pytest.raises(InputError, match=r"cannot be locked .*local disk"):
         RunDirectory.create(tmp_path / "r", "", {})
-
-
-RACER = """
-import sys, time
-from pathlib import Path
-from designer.errors import DesignerError
-from designer.rundir import RunDirectory
-try:
-    run = RunDirectory.create(Path(sys.argv[1]), "seed = 1\\n", {})
-except DesignerError as error:
-    print(type(error).__name__)
-else:
-    print("won", flush=True)
-    time.sleep(3)
-"""
-
-
-def test_racing_starts_have_one_winner(tmp_path: Path) -> None:
-    command = [sys.executable, "-c", RACER, str(tmp_path / "r")]
-    racers = [subprocess.Popen(command, stdout=subprocess.PIPE, text=True) for _ in range(6)]
-    said = [process.communicate()[0].strip() for process in racers]
-    assert said.count("won") == 1
-    assert set(said) <= {"won", "LockedError", "InputError"}

@@ -208,3 +208,10 @@ def test_design_of_two_lines_is_refused() -> None:
 def test_reader_alone() -> None:
     assert read(" 1\n2.5e3 \n\n", "p") == [1.0, 2500.0]
     assert read(json.dumps({"version": 1, "payload": {"a": [1]}}), "p") == {"a": [1]}
+
+
+def test_each_call_is_handed_over_as_it_comes() -> None:
+    oracle = program(LENGTHS, batch_size=3)
+    parts = [(rows, said.columns["program"].tolist()) for rows, said in oracle.stream(DESIGNS)]
+    assert parts == [([0, 1, 2], [3, 1, 4]), ([3], [11])]
+    assert [rows for rows, _ in program(LENGTHS).stream(DESIGNS)] == [[0, 1, 2, 3]]

@@ -227,3 +227,11 @@ def test_whatever_comes_back_is_measured_or_refused(said: Any) -> None:
         return
     for name, values in measured.columns.items():
         assert values.shape == (2,) and values.dtype == np.float64, name
+
+
+def test_what_is_asked_alone_is_handed_over_alone(tmp_path: Path) -> None:
+    (tmp_path / "mine.py").write_text(FILE)
+    alone, whole = (python(tmp_path / "mine.py", name) for name in ("length", "lengths"))
+    rows = [(rows, measured.columns["length"].tolist()) for rows, measured in alone.stream(DESIGNS)]
+    assert rows == [([0], [3]), ([1], [1]), ([2], [4]), ([3], [5]), ([4], [3])]
+    assert [rows for rows, _ in whole.stream(DESIGNS)] == [[0, 1, 2, 3, 4]]

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import random
 import shutil
+import signal
 import sys
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
-from cli.drills import campaigns, disk, record
+from cli.drills import campaigns, disk, interrupts, record
 from cli.drills.toy import Row
 
 
@@ -48,4 +49,21 @@ def test_a_full_disk(tmp_path: Path) -> None:
 
 def test_a_campaign_of_every_kind_of_part_is_killed_and_ends_the_same(tmp_path: Path) -> None:
     row = campaigns.kills(tmp_path, "fold", "ppo", 2, random.Random(1))
+    assert unharmed(row), row
+
+
+@pytest.mark.parametrize(
+    ("place", "number", "times", "how"),
+    [
+        ("here", signal.SIGUSR2, 1, "sleeps"),
+        ("isolated", signal.SIGTERM, 1, "sleeps"),
+        ("here", signal.SIGINT, 2, "sleeps"),
+        ("here", signal.SIGTERM, 1, "swallows"),
+        ("here", signal.SIGTERM, 1, "native"),
+    ],
+)
+def test_a_signal_while_an_oracle_hangs(
+    tmp_path: Path, place: str, number: int, times: int, how: str
+) -> None:
+    row = interrupts.drill("signal", tmp_path, place, [(number, times, how)])
     assert unharmed(row), row
