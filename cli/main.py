@@ -110,12 +110,18 @@ def molecule(
     prior: Annotated[
         str | None, typer.Option(help="A taught prior to start from: its directory, or a name.")
     ] = None,
+    scaffold: Annotated[
+        str | None,
+        typer.Option(
+            metavar="SMILES", help="Grow from its points [*:1], or link its fragments; it is kept."
+        ),
+    ] = None,
 ) -> None:
     """Design molecules for an objective."""
     from cli.presets import molecule
     from cli.session import start
 
-    document, trusted = molecule(objective, prior)
+    document, trusted = molecule(objective, prior, {"scaffold": scaffold})
     start(document, options.trusting() if trusted else options)
 
 

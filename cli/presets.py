@@ -5,6 +5,7 @@ The commands change a few values of these files and go the same way as `designer
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from importlib.resources import files
 from pathlib import Path
 
@@ -52,12 +53,18 @@ def fold(sequence: str, lattice: str, energy: str) -> Document:
     return document
 
 
-def molecule(objective: str, prior: str | None = None) -> tuple[Document, bool]:
+def molecule(
+    objective: str, prior: str | None = None, task: Mapping[str, str | None] | None = None
+) -> tuple[Document, bool]:
     """Return the campaign for an objective, and whether a person named code with it.
 
     A `prior` that was taught brings the network's sizes and the way molecules are written.
+    `task` holds options of the task by name, None where an option was not given.
     """
     document = shipped("molecule")
+    for name, value in (task or {}).items():
+        if value is not None:
+            document.override(("task", name), value, f"--{name}")
     if prior is not None:
         place = Path(prior).expanduser()
         named = str(place.absolute()) if place.exists() else prior

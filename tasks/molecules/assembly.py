@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from tasks.molecules.design import Molecule, from_mol
 from tasks.molecules.kinds import KINDS
+from tasks.molecules.scaffold import Scaffold
 from tasks.molecules.walks import Bonds, keeps_rules, walk
 
 if TYPE_CHECKING:
@@ -24,9 +26,9 @@ def build(env: MolecularGraph, actions: Sequence[Sequence[int]]) -> list[Molecul
     """Return the molecule of each row of actions, None where it has no atom or no STOP."""
     from rdkit import rdBase
 
-    additions, first_ring = env.additions, env.first_ring
+    trace = _Trace(env.additions, env.first_ring, env.first_join, env.core)
     with rdBase.BlockLogs():
-        return [_molecule(*_trace(row, additions, first_ring)) for row in actions]
+        return [_molecule(*trace(row), env.core) for row in actions]
 
 
 def spell(
@@ -37,13 +39,17 @@ def spell(
     Depth-first orders are tried until one closes every ring as the masks want it: the first
     order from the first atom (or at random, with `rng`), the others at random.
     """
+    if env.core is not None:
+        from tasks.molecules import regrowing
+
+        return regrowing.spell(env, env.core, designs, rng)
     return [_spelled(env, design, rng) for design in designs]
 
 
 def _spelled(
     env: MolecularGraph, design: Molecule, rng: np.random.Generator | None
 ) -> list[int] | None:
-    parts = _parts(env, design.mol)
+    parts = None if marked(design.mol) else parts_of(env, design.mol)
     if parts is None or not keeps_rules(env, *parts):
         return None
     random = np.random.default_rng(0) if rng is None else rng
@@ -55,43 +61,55 @@ def _spelled(
     return row
 
 
-def _trace(
-    row: Sequence[int], additions: Sequence[tuple[str, int]], first_ring: int
-) -> tuple[list[str], list[Bond], bool]:
-    """Return kinds, bonds and whether the row stopped."""
-    kinds: list[str] = []
-    bonds: list[Bond] = []
-    path: list[int] = []
-    for action in row:
-        if action == STOP:
-            return kinds, bonds, True
-        if action == UP:
-            path.pop()
-        elif action < first_ring:
-            kind, order = additions[action - FIRST_ADD]
-            kinds.append(kind)
-            if path:
-                bonds.append((path[-1], len(kinds) - 1, order))
-            if not path or KINDS[kind].valence > order:
-                path.append(len(kinds) - 1)
-        else:
-            back, order = divmod(action - first_ring, 2)
-            bonds.append((path[-1], path[-3 - back], order + 1))
-    return kinds, bonds, False
+@dataclass(frozen=True)
+class _Trace:
+    """Reads rows of actions: kinds of the atoms added, bonds, and whether the row stopped."""
+
+    additions: Sequence[tuple[str, int]]
+    first_ring: int
+    first_join: int
+    core: Scaffold | None
+
+    def __call__(self, row: Sequence[int]) -> tuple[list[str], list[Bond], bool]:
+        kinds: list[str] = []
+        bonds: list[Bond] = []
+        path, count = ([], 0) if self.core is None else (list(self.core.sites), self.core.size)
+        for action in row:
+            if action == STOP:
+                return kinds, bonds, True
+            if action == UP:
+                path.pop()
+            elif action < self.first_ring:
+                kind, order = self.additions[action - FIRST_ADD]
+                kinds.append(kind)
+                new = count + len(kinds) - 1
+                if path:
+                    bonds.append((path[-1], new, order))
+                if not path or KINDS[kind].valence > order:
+                    path.append(new)
+            elif action < self.first_join:
+                back, order = divmod(action - self.first_ring, 2)
+                bonds.append((path[-1], path[-3 - back], order + 1))
+            elif self.core is not None:
+                bonds.append((path[-1], self.core.joints[action - self.first_join], 1))
+        return kinds, bonds, False
 
 
-def _molecule(kinds: Sequence[str], bonds: Sequence[Bond], stopped: bool) -> Molecule | None:
+def _molecule(
+    kinds: Sequence[str], bonds: Sequence[Bond], stopped: bool, core: Scaffold | None
+) -> Molecule | None:
     from rdkit import Chem
 
-    if not kinds or not stopped:
+    if not stopped or not (kinds or core):
         return None
     types = Chem.BondType.SINGLE, Chem.BondType.DOUBLE, Chem.BondType.TRIPLE
-    mol = Chem.RWMol()
+    mol = Chem.RWMol() if core is None else Chem.RWMol(core.mol)
+    first = mol.GetNumAtoms()
     for name in kinds:
         _place(mol, Chem.Atom(KINDS[name].number), KINDS[name].charge)
-    for first, second, order in bonds:
-        mol.AddBond(first, second, types[order - 1])
-    for centre, name in enumerate(kinds):
+    for start, end, order in bonds:
+        mol.AddBond(start, end, types[order - 1])
+    for centre, name in enumerate(kinds, first):
         for order, charge in KINDS[name].oxygens:
             mol.AddBond(centre, _place(mol, Chem.Atom(8), charge), types[order - 1])
     done = mol.GetMol()
@@ -103,22 +121,24 @@ def _place(mol: Any, atom: Any, charge: int) -> int:
     return int(mol.AddAtom(atom))
 
 
-def _parts(env: MolecularGraph, mol: Any) -> Parts | None:
+def parts_of(env: MolecularGraph, mol: Any, core: Mapping[int, str] | None = None) -> Parts | None:
     """Return the kinds, and for each its neighbours with the order of the bond.
 
-    None for what the environment does not write: stereo marks, isotopes, radicals, hydrogens
-    that are atoms, charges outside its groups, and too many atoms.
+    `core` names the kinds of atoms of a scaffold, which come first, in its order. None for what
+    the environment does not write: hydrogens that are atoms, charges outside its groups, and too
+    many atoms.
     """
     from rdkit import Chem
 
-    if mol.GetNumAtoms() > env.max_atoms or _marked(mol):
+    if mol.GetNumAtoms() > env.max_atoms:
         return None
-    mol = Chem.Mol(mol)
+    mol, core = Chem.Mol(mol), core or {}
     Chem.Kekulize(mol, clearAromaticFlags=True)
-    groups = _groups(env, mol)
+    groups = _groups(env, mol, core)
     if groups is None:
         return None
-    centres = sorted(groups)
+    centres = [*core, *sorted(groups)]
+    groups |= core
     index = {atom: i for i, atom in enumerate(centres)}
     bonds: list[dict[int, int]] = [{} for _ in centres]
     for bond in mol.GetBonds():
@@ -130,7 +150,8 @@ def _parts(env: MolecularGraph, mol: Any) -> Parts | None:
     return [groups[atom] for atom in centres], bonds
 
 
-def _marked(mol: Any) -> bool:
+def marked(mol: Any) -> bool:
+    """Return whether a molecule has stereo marks, isotopes or radicals."""
     from rdkit.Chem import BondStereo, ChiralType
 
     unmarked = ChiralType.CHI_UNSPECIFIED
@@ -142,8 +163,11 @@ def _marked(mol: Any) -> bool:
     )
 
 
-def _groups(env: MolecularGraph, mol: Any) -> dict[int, str] | None:
-    """Return the kind of each centre (terminal oxygens belong to theirs), None where unknown."""
+def _groups(env: MolecularGraph, mol: Any, core: Collection[int]) -> dict[int, str] | None:
+    """Return the kind of each centre (terminal oxygens belong to theirs), None where unknown.
+
+    Atoms of `core` are left out.
+    """
     by_key = {
         (KINDS[k].number, KINDS[k].charge, tuple(sorted(KINDS[k].oxygens))): k for k in env.kinds
     }
@@ -151,7 +175,7 @@ def _groups(env: MolecularGraph, mol: Any) -> dict[int, str] | None:
     found: dict[int, str] = {}
     taken: set[int] = set()
     for atom in mol.GetAtoms():
-        if atom.GetAtomicNum() not in own:
+        if atom.GetAtomicNum() not in own or atom.GetIdx() in core:
             continue
         ends = [
             (bond.GetOtherAtom(atom), int(bond.GetBondTypeAsDouble())) for bond in atom.GetBonds()
@@ -167,7 +191,7 @@ def _groups(env: MolecularGraph, mol: Any) -> dict[int, str] | None:
             found[atom.GetIdx()] = kind
             taken.update(index for _, _, index in oxygens if shape)
     for atom in mol.GetAtoms():
-        if atom.GetIdx() in taken or atom.GetIdx() in found:
+        if atom.GetIdx() in taken or atom.GetIdx() in found or atom.GetIdx() in core:
             continue
         kind = by_key.get((atom.GetAtomicNum(), atom.GetFormalCharge(), ()))
         if kind is None or atom.GetTotalValence() > KINDS[kind].valence:

@@ -101,11 +101,12 @@ def parse(text: str) -> Molecule:
     tokenize(text)
     design = read(text)
     if design is None:
-        raise InputError(f"SMILES {_short(text)!r}: {_reason(text)}")
+        raise InputError(f"SMILES {_short(text)!r}: {reason_of(text)}")
     return design
 
 
-def _reason(text: str) -> str:
+def reason_of(text: str) -> str:
+    """Return why RDKit rejects a SMILES, in one line."""
     from rdkit import Chem, rdBase
 
     with rdBase.BlockLogs():

@@ -4,13 +4,15 @@ A molecule grows as a depth-first walk. At the focus one may add an atom (which 
 focus, unless it is full at once), close a ring to the atom k bonds back on the path to the
 root, go back UP to the previous atom, or STOP. Masks keep valences, ring sizes and, with
 `plausible`, bonds a chemist would keep; every prefix with an atom is a valid molecule, so no
-construction can get stuck.
+construction can get stuck. With a scaffold it begins with that, at its attachment points
+(`tasks.molecules.anchored`), and JOIN binds a further fragment of it to the focus.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 import torch
@@ -18,10 +20,12 @@ from torch import Tensor
 from torch.nn.functional import one_hot
 
 from designer.errors import InputError
-from tasks.molecules import growing
+from tasks.molecules import anchored, growing
 from tasks.molecules.design import Molecule
 from tasks.molecules.graphs import FAR, Graphs, additions, at, focus_of, ring_atoms, tables
 from tasks.molecules.kinds import DEFAULT_KINDS, check_kinds
+from tasks.molecules.scaffold import Scaffold
+from tasks.molecules.scaffold import read as read_scaffold
 
 STOP, UP, FIRST_ADD = 0, 1, 2
 WINDOW = 6  # atoms back on the path that are observed
@@ -35,7 +39,9 @@ class MolecularGraph:
     them); rings have `ring_sizes` atoms, at most `max_rings`, and share at most one bond with
     another ring unless `bridged`. `plausible` keeps to bonds that occur in drugs: no O-O, S-S or
     N-halogen bonds, no chains of three heteroatoms, no cumulated double bonds, no triple bond in
-    a ring. `kinds` names atoms and groups of `tasks.molecules.kinds.KINDS`.
+    a ring. `kinds` names atoms and groups of `tasks.molecules.kinds.KINDS`. `scaffold` is a SMILES
+    with attachment points [*:1], which all get a substituent; its atoms and rings count, and
+    none of its own bonds are judged.
     """
 
     max_atoms: int = 30
@@ -45,6 +51,7 @@ class MolecularGraph:
     max_rings: int = 5
     plausible: bool = True
     bridged: bool = False
+    scaffold: str = ""
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "kinds", check_kinds(self.kinds))
@@ -59,6 +66,8 @@ class MolecularGraph:
                 f"max_rings {self.max_rings}, ring_sizes {list(self.ring_sizes)}: expected "
                 f"0 or more rings of 3 or more atoms"
             )
+        if self.scaffold:
+            anchored.anchors(self, torch.device("cpu"))
 
     @property
     def additions(self) -> tuple[tuple[str, int], ...]:
@@ -71,25 +80,48 @@ class MolecularGraph:
         return FIRST_ADD + len(self.additions)
 
     @property
-    def num_actions(self) -> int:
-        """A: STOP, UP, an ADD for each kind and order, a RING for each way back and order."""
+    def first_join(self) -> int:
+        """The first JOIN action, one for each further fragment of the scaffold."""
         return self.first_ring + 2 * (self.max_atoms - 2)
+
+    @property
+    def core(self) -> Scaffold | None:
+        """The scaffold, if there is one."""
+        return read_scaffold(self.scaffold) if self.scaffold else None
+
+    @property
+    def num_actions(self) -> int:
+        """A: STOP, UP, an ADD for each kind and order, a RING for each way back and order; JOIN."""
+        return self.first_join + (len(self.core.joints) if self.core else 0)
 
     @property
     def max_steps(self) -> int:
         """T: every atom added and left, every ring closed, and STOP."""
-        return 2 * self.max_atoms + self.max_rings
+        if self.core is None:
+            return 2 * self.max_atoms + self.max_rings
+        grown, fixed = self.max_atoms - self.core.size, len(self.core.sites) + len(self.core.joints)
+        return 2 * grown + fixed + max(0, self.max_rings - len(self.core.rings))
 
     @property
     def obs_size(self) -> int:
         """F: see `observe`."""
         E = len(self.kinds)
-        return self.num_actions + E + 10 + WINDOW * (E + 7)
+        return (
+            self.num_actions
+            + E
+            + 10
+            + WINDOW * (E + 7)
+            + (len(self.core.joints) if self.core else 0)
+        )
 
     def reset(
         self, batch_size: int, device: torch.device, generator: torch.Generator | None = None
     ) -> Graphs:
-        """Return B empty molecules."""
+        """Return B empty molecules, or B scaffolds."""
+        if self.scaffold:
+            row = vars(anchored.anchors(self, device).row)
+            held = {k: v.expand(batch_size, *v.shape[1:]) for k, v in row.items()}
+            return Graphs(**held)
         B, N, R = batch_size, self.max_atoms, max(1, self.max_rings)
         zero = torch.zeros(B, dtype=torch.int64, device=device)
         atoms = torch.zeros(B, N, dtype=torch.int64, device=device)
@@ -100,6 +132,7 @@ class MolecularGraph:
             hetero=atoms,
             distance=torch.full((B, N, N), FAR, dtype=torch.int16, device=device),
             member=torch.zeros(B, R, N, dtype=torch.bool, device=device),
+            joined=torch.zeros(B, 0, dtype=torch.bool, device=device),
         )  # fmt: skip
 
     def done(self, state: Graphs, /) -> Tensor:
@@ -108,21 +141,21 @@ class MolecularGraph:
 
     def mask(self, state: Graphs, /) -> Tensor:
         """Return [B, A] bool; STOP alone is legal in finished rows."""
-        keep_add, keep_ring, keep_up = self._stay_open(state)
+        keep = anchored.asked(self, state) if self.scaffold else self._stay_open(state)
         leave = ~self._unfilled(state)
-        up = (state.depth > 0) & leave & keep_up
-        stop = (state.count > 0) & (state.heavy >= self.min_atoms) & leave
-        add = self._may_add(state) & keep_add
-        ring = self._may_close(state) & keep_ring
+        up = (state.depth > 0) & leave & keep.up
+        stop = (state.count > 0) & (state.heavy >= self.min_atoms) & leave & keep.stop
+        add = self._may_add(state) & keep.add
+        ring = self._may_close(state) & keep.ring
         live = ~state.stopped.unsqueeze(1)
         first = torch.stack([stop | state.stopped, up & ~state.stopped], dim=1)
-        return torch.cat([first, add & live, ring & live], dim=1)
+        return torch.cat([first, add & live, ring & live, keep.join & live], dim=1)
 
     def step(self, state: Graphs, action: Tensor, /) -> Graphs:
         """Return the molecules one action on."""
         live = ~state.stopped
         adding = live & (action >= FIRST_ADD) & (action < self.first_ring)
-        closing = live & (action >= self.first_ring)
+        closing = live & (action >= self.first_ring) & (action < self.first_join)
         stop, up = live & (action == STOP), live & (action == UP)
         state = replace(
             state,
@@ -131,14 +164,19 @@ class MolecularGraph:
             depth=state.depth - up.long(),
         )
         added = growing.add(self, state, action - FIRST_ADD, adding)
-        return growing.close(self, added, action - self.first_ring, closing)
+        closed = growing.close(self, added, action - self.first_ring, closing)
+        if not state.joined.shape[1]:
+            return closed
+        return growing.join(
+            self, closed, action - self.first_join, live & (action >= self.first_join)
+        )
 
     def observe(self, state: Graphs, /) -> Tensor:
         """Return [B, F] float32 in [0, 1].
 
         The last action one-hot; counts of each kind, of heavy atoms and rings, the depth; what
-        the focus has left; and kind, bond order, freedom, ring membership and distance of the
-        focus and the `WINDOW` - 1 atoms before it on the path.
+        the focus has left; kind, bond order, freedom, ring membership and distance of the focus
+        and the `WINDOW` - 1 atoms before it on the path; and which fragments are joined.
         """
         focus = focus_of(state)
         E, N = len(self.kinds), self.max_atoms
@@ -149,6 +187,7 @@ class MolecularGraph:
         flags = [at(state.multiple, focus), at(state.hetero, focus) > 0]
         parts = [one_hot(state.last, self.num_actions), counts, *(x[:, None] for x in share)]
         parts += [free, *(x[:, None] for x in flags), self._window(state)]
+        parts += [state.joined]
         return torch.cat([part.float() for part in parts], dim=1)
 
     def decode(self, actions: Sequence[Sequence[int]], /) -> list[Molecule | None]:
@@ -165,6 +204,10 @@ class MolecularGraph:
 
         return assembly.spell(self, designs, rng)
 
+    def keeps(self, mol: Any) -> bool:
+        """Return whether an RDKit molecule has the scaffold; True where there is none."""
+        return self.core is None or self.core.kept_by(mol)
+
     def _may_add(self, state: Graphs) -> Tensor:
         """Return [B, P] bool, the ADD actions within valence, size and plausibility."""
         table = tables(self, state.last.device)
@@ -180,8 +223,8 @@ class MolecularGraph:
         needed = table.weight + table.group * (table.valence - 1)  # a group is filled at once
         return legal & (state.heavy.unsqueeze(1) + needed[table.add_kind] <= self.max_atoms)
 
-    def _stay_open(self, state: Graphs) -> tuple[Tensor, Tensor, Tensor]:
-        """Return [B, P], [B, 2 (N - 2)], [B] bool: a molecule below `min_atoms` can still grow.
+    def _stay_open(self, state: Graphs) -> anchored.Asked:
+        """Return where a molecule below `min_atoms` can still grow.
 
         Only atoms on the path can take more, so one of them must keep a bond on offer; a carbon
         may be added to any kind, so that is enough.
@@ -197,7 +240,7 @@ class MolecularGraph:
         add = grown | start | (open_ + table.valence[kind] - 2 * order > 0)
         ring = enough | (open_ - 2 * table.orders.repeat(self.max_atoms - 2) > 0)
         up = enough.squeeze(1) | (open_.squeeze(1) > at(state.free, focus_of(state)))
-        return add, ring, up
+        return anchored.Asked(add, ring, state.joined, up, torch.ones_like(up))
 
     def _unfilled(self, state: Graphs) -> Tensor:
         """Return [B] bool: the focus is a group, such as a sulfone, which still lacks a bond."""

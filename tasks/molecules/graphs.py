@@ -36,6 +36,7 @@ class Graphs:
     hetero: Tensor  # [B, N] int64, neighbours other than carbon
     distance: Tensor  # [B, N, N] int16, bonds between two atoms; FAR where there is none
     member: Tensor  # [B, R, N] bool, atoms of each ring
+    joined: Tensor  # [B, J] bool, further fragments of a scaffold that are joined; J may be 0
 
 
 @dataclass(frozen=True)

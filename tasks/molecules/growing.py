@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 from torch.nn.functional import one_hot
 
+from tasks.molecules import anchored
 from tasks.molecules.graphs import FAR, Graphs, at, focus_of, ring_atoms, tables
 
 if TYPE_CHECKING:
@@ -64,6 +65,25 @@ def close(env: MolecularGraph, state: Graphs, which: Tensor, live: Tensor) -> Gr
         rings=state.rings + live.long(),
         member=state.member | fresh,
         distance=torch.where(live.view(-1, 1, 1), shorter, state.distance),
+    )
+
+
+def join(env: MolecularGraph, state: Graphs, which: Tensor, live: Tensor) -> Graphs:
+    """Return the molecules with a waiting fragment of the scaffold bound to the focus."""
+    own, focus = anchored.anchors(env, which.device), focus_of(state)
+    which = which.clamp(0, len(own.joint) - 1)
+    joint = own.joint[which]
+    here = one_hot(focus, env.max_atoms).bool() & live.unsqueeze(1)
+    there = one_hot(joint, env.max_atoms).bool() & live.unsqueeze(1)
+    kinds = at(state.kind, focus), at(state.kind, joint)
+    grown = _joined(env, state, here, there, *kinds, torch.ones_like(which))
+    shorter = torch.minimum(state.distance, _through(state.distance, focus, joint))
+    fresh = one_hot(which, len(own.joint)).bool() & live.unsqueeze(1)
+    return replace(
+        grown,
+        free=state.free - here.long(),  # the joint's bond was never on offer
+        distance=torch.where(live.view(-1, 1, 1), shorter, state.distance),
+        joined=state.joined | fresh,
     )
 
 

@@ -32,7 +32,7 @@ class Genetic:
     `second_edit` twice. Children have `min_atoms` to `max_atoms` heavy atoms and rings of
     `ring_sizes`, which share at most one bond unless `bridged`; `plausible` drops bonds that
     drugs do not have, `flat` drops stereo marks. With an `environment`, children that it cannot
-    build are dropped, so that every child can be imitated.
+    build are dropped, so that every child can be imitated; with a scaffold, those without it.
     """
 
     max_atoms: int = 30
@@ -115,6 +115,9 @@ class Genetic:
         if not self.bridged and _bridged(rings):
             return None
         if any(atom.GetNumRadicalElectrons() for atom in done.GetAtoms()):
+            return None
+        keeps = getattr(self.environment, "keeps", None)
+        if keeps is not None and not keeps(done):
             return None
         if self.plausible and any(done.HasSubstructMatch(query) for query in _unwanted()):
             return None

@@ -28,14 +28,16 @@ def task(
     plausible: bool = True,
     vocabulary: Sequence[str] = DEFAULT_VOCABULARY,
     max_length: int = 100,
+    scaffold: str = "",
 ) -> Task:
     """Return the molecule task.
 
     `representation` is "graph" (atom by atom; always valid, learns from nothing) or "smiles"
     (token by token; suits a trained prior). `max_atoms` and `min_atoms` count heavy atoms; what
     follows up to `plausible` is for graphs (see `MolecularGraph`; `plausible` also holds for
-    the proposer), `vocabulary` and `max_length` (tokens) are for SMILES. Raises InputError for
-    settings that cannot be.
+    the proposer), `vocabulary` and `max_length` (tokens) are for SMILES. `scaffold` is a SMILES
+    with attachment points, 'c1ccc([*:1])cc1', which every molecule keeps; several fragments are
+    linked (see `tasks.molecules.scaffold`). Raises InputError for settings that cannot be.
     """
     proposer: dict[str, Any] = {"max_atoms": max_atoms, "min_atoms": min_atoms}
     environment: Any
@@ -43,9 +45,14 @@ def task(
         from tasks.molecules.graph import MolecularGraph
 
         environment = MolecularGraph(
-            max_atoms, min_atoms, kinds, ring_sizes, max_rings, plausible=plausible
+            max_atoms, min_atoms, kinds, ring_sizes, max_rings, plausible, scaffold=scaffold
         )
         proposer |= {"ring_sizes": ring_sizes, "max_rings": max_rings, "environment": environment}
+        proposer |= {"flat": not any(mark in scaffold for mark in "@/\\")}
+    elif representation == "smiles" and scaffold:
+        raise InputError(
+            'SMILES are written from nothing; a scaffold needs representation = "graph"'
+        )
     elif representation == "smiles":
         from tasks.molecules.smiles import Smiles
 

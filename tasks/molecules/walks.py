@@ -16,33 +16,52 @@ from tasks.molecules.kinds import KINDS, may_bond
 
 if TYPE_CHECKING:
     from tasks.molecules.graph import MolecularGraph
+    from tasks.molecules.scaffold import Scaffold
 
 STOP, UP, FIRST_ADD = 0, 1, 2
 Bonds = Sequence[dict[int, int]]  # for each atom its neighbours, with the order of the bond
 
 
-def keeps_rules(env: MolecularGraph, kinds: Sequence[str], bonds: Bonds) -> bool:
-    """Return whether a molecule keeps the rules that do not depend on the order."""
-    heavy = sum(KINDS[kind].weight for kind in kinds)
+def keeps_rules(
+    env: MolecularGraph, kinds: Sequence[str], bonds: Bonds, core: Scaffold | None = None
+) -> bool:
+    """Return whether a molecule keeps the rules that do not depend on the order.
+
+    The atoms of a scaffold, which come first, are not judged.
+    """
+    first = 0 if core is None else core.size
+    heavy = first + sum(KINDS[kind].weight for kind in kinds[first:])
     rings = sum(len(near) for near in bonds) // 2 - len(kinds) + 1
-    if not env.min_atoms <= heavy <= env.max_atoms or rings > env.max_rings or "C" not in kinds:
+    most = env.max_rings if core is None else max(env.max_rings, len(core.rings))
+    if not env.min_atoms <= heavy <= env.max_atoms or rings > most:
         return False
-    return all(_atom_fits(env, atom, kinds, bonds) for atom in range(len(kinds)))
+    if core is None and "C" not in kinds:
+        return False
+    return all(_atom_fits(env, atom, kinds, bonds) for atom in range(first, len(kinds)))
 
 
 def walk(
-    env: MolecularGraph, kinds: Sequence[str], bonds: Bonds, rng: np.random.Generator | None
+    env: MolecularGraph,
+    kinds: Sequence[str],
+    bonds: Bonds,
+    rng: np.random.Generator | None,
+    core: Scaffold | None = None,
 ) -> list[int] | None:
     """Return the actions of a depth-first construction, None where a ring is closed too early.
 
-    Without `rng` it begins at the first carbon and takes neighbours in order.
+    Without `rng` it begins at the first carbon and takes neighbours in order. The atoms of a
+    scaffold come first and are there already, but for the fragments that are joined.
     """
     add = {key: FIRST_ADD + i for i, key in enumerate(env.additions)}
-    carbons = [i for i, kind in enumerate(kinds) if kind == "C"]
     grown = _Grown(env, kinds, bonds)
     row: list[int] = []
-    root = carbons[0 if rng is None else int(rng.integers(len(carbons)))]
-    pending = [(root, 1, -1)]  # atom, order of the bond to its parent, parent
+    if core is None:
+        carbons = [i for i, kind in enumerate(kinds) if kind == "C"]
+        root = carbons[0 if rng is None else int(rng.integers(len(carbons)))]
+        pending = [(root, 1, -1)]  # atom, order of the bond to its parent, parent
+    else:
+        grown.begin(core)
+        pending = [step for site in core.sites for step in grown.onward(site, rng)]
     while pending:
         atom, order, parent = pending.pop()
         if atom in grown.near:
@@ -50,16 +69,19 @@ def walk(
         while grown.path and grown.path[-1] != parent:
             grown.path.pop()
             row.append(UP)
+        if core is not None and atom < core.size:
+            if atom not in core.joints:  # a site: its bond would be one inside the scaffold
+                return None
+            which = core.joints.index(atom)
+            row.append(env.first_join + which)
+            grown.join(core, which + 1, atom, parent)
+            continue
         row.append(add[kinds[atom], order])
         closed = grown.place(atom, parent)
         if closed is None:
             return None
         row += closed
-        onward = [(other, bond, atom) for other, bond in bonds[atom].items()
-                  if other not in grown.near]  # fmt: skip
-        if rng is not None:
-            rng.shuffle(onward)
-        pending += onward
+        pending += grown.onward(atom, rng)
     return [*row, STOP]
 
 
@@ -75,6 +97,29 @@ class _Grown:
     rings: list[set[int]] = field(default_factory=list)
     heavy: int = 0
 
+    def begin(self, core: Scaffold) -> None:
+        """Put the first fragment of a scaffold there; the others wait, but count."""
+        self.path, self.heavy = list(core.sites), core.size
+        self._there(core, 0)
+
+    def join(self, core: Scaffold, which: int, atom: int, parent: int) -> None:
+        """Put a further fragment there, bound by its atom to the parent."""
+        self._there(core, which)
+        self._bond(atom, parent)
+
+    def _there(self, core: Scaffold, which: int) -> None:
+        for atom, near in enumerate(core.bonds()):
+            if core.owner[atom] == which:
+                self.near[atom] = set(near)
+        self.rings += [set(ring) for ring in core.rings if core.owner[ring[0]] == which]
+
+    def onward(self, atom: int, rng: np.random.Generator | None) -> list[tuple[int, int, int]]:
+        """Return the neighbours of an atom that are not there yet: atom, order, parent."""
+        found = [(o, bond, atom) for o, bond in self.bonds[atom].items() if o not in self.near]
+        if rng is not None:
+            rng.shuffle(found)
+        return found
+
     def place(self, atom: int, parent: int) -> list[int] | None:
         """Add an atom and close its rings; return the RING actions, None where one is illegal."""
         kind = KINDS[self.kinds[atom]]
@@ -88,6 +133,8 @@ class _Grown:
             self._bond(atom, parent)
         if parent < 0 or kind.valence > self.bonds[atom][parent]:
             self.path.append(atom)
+        if any(end not in self.path for end in ends):
+            return None
         depths = sorted(self.path.index(end) for end in ends)
         row = []
         for depth in reversed(depths):
