@@ -26,7 +26,10 @@ app = typer.Typer(
 app.add_typer(prior_options.app, name="prior")
 
 Campaign = Annotated[Path, typer.Argument(metavar="CAMPAIGN.toml", help="A campaign file.")]
-BENCHES = "pipeline, gradients, estimators, equations, folding, pmo, reliability, walks"
+BENCHES = (
+    "pipeline, gradients, estimators, equations, folding, samples, ablation, design, pmo, "
+    "reliability, walks"
+)
 Directory = Annotated[Path, typer.Argument(metavar="DIR", help="The directory of a run.")]
 
 
@@ -259,7 +262,10 @@ def bench(
     limit: Annotated[float, typer.Option(help="equations: seconds for each search.")] = 90.0,
     units: Annotated[bool, typer.Option("--units", help="equations: with their units.")] = False,
     tasks: Annotated[str, typer.Option(help="estimators, pmo: which tasks, by commas.")] = "",
-    budget: Annotated[int, typer.Option(help="pmo: calls a run.", min=1)] = 10_000,
+    budget: Annotated[
+        int | None,
+        typer.Option(help="pmo: calls a run; samples, ablation, design: a fold's.", min=1),
+    ] = None,
     campaign: Annotated[
         Path | None, typer.Option(help="pmo: the campaign file; the shipped one without it.")
     ] = None,
@@ -272,6 +278,14 @@ def bench(
         from cli.bench_folding import bench_folding
 
         return bench_folding(options, only or [], seeds, peer or [], stretch)
+    if name in ("samples", "ablation", "design"):
+        from cli import bench_folds
+
+        if name == "samples":
+            return bench_folds.bench_samples(options, only or [], seeds, budget or 300_000)
+        if name == "ablation":
+            return bench_folds.bench_ablation(options, only or [], seeds, budget or 20_000)
+        return bench_folds.bench_design(options, only or [], budget or 2_000, long)
     if name == "equations":
         from cli.bench_equations import bench as bench_equations
 
@@ -284,7 +298,7 @@ def bench(
         from cli.bench_pmo import bench_pmo
 
         names = [part.strip() for part in tasks.split(",") if part.strip()]
-        return bench_pmo(names, seeds, budget, campaign, options)
+        return bench_pmo(names, seeds, budget or 10_000, campaign, options)
     from cli.bench import bench
 
     bench(name, options, long)
