@@ -3,6 +3,7 @@
 TASKS: dict[str, str] = {
     "symbolic": "tasks.symbolic.task:task",
     "folding": "tasks.folding.task:task",
+    "fold_moves": "tasks.folding.moving:moving",
     "fold_design": "tasks.folding.designing:designing",
     "signals": "tasks.control.task:signals",
     "servers": "tasks.control.task:servers",

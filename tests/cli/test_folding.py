@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from cli.bench_folding import SETS, problems
+from cli.bench_folds import VARIANTS
 from cli.main import invoke
 from designer.errors import InputError
 from tasks.folding.design import Fold
@@ -131,3 +132,20 @@ def test_every_set_of_the_benchmark_has_sequences_with_their_bars() -> None:
     assert len(problems(["harvard"])) == 10
     with pytest.raises(InputError, match="unknown sequence"):
         problems(["nothing"])
+
+
+def test_benches_of_samples_and_of_design(capsys: pytest.CaptureFixture[str]) -> None:
+    small = ["--set", "campaign.batch_size=64", "--set", "policy.hidden=8"]
+    words = ["samples", "--only", "2D-18A", "--budget", "640", "--json", *small]
+    assert invoke(["bench", *words]) == 0
+    (row,) = json.loads(capsys.readouterr().out)
+    assert row["folds"] <= 640 and row["found_at"] <= row["folds"]
+    assert -4 <= row["reached"] <= -1 and row["best_known"] == -4
+    words = ["ablation", "--only", "2D-18A", "--budget", "300", "--json", *small]
+    assert invoke(["bench", *words]) == 0
+    rows = json.loads(capsys.readouterr().out)
+    assert {row["variant"] for row in rows} == set(VARIANTS)
+    assert invoke(["bench", "design", "--only", "10", "--json"]) == 0
+    (row,) = json.loads(capsys.readouterr().out)
+    assert (row["targets"], row["solved"], row["missed"]) == (4, 4, [])
+    assert invoke(["bench", "design", "--only", "2D-18A"]) == 3
