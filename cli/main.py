@@ -119,12 +119,17 @@ def molecule(
             metavar="SMILES", help="Grow from its points [*:1], or link its fragments; it is kept."
         ),
     ] = None,
+    begin: Annotated[
+        Path | None,
+        typer.Option("--start", metavar="FILE", help="Molecules to begin from; they are judged."),
+    ] = None,
 ) -> None:
     """Design molecules for an objective."""
     from cli.presets import molecule
     from cli.session import start
 
-    document, trusted = molecule(objective, prior, {"scaffold": scaffold})
+    known = None if begin is None else str(begin.absolute())
+    document, trusted = molecule(objective, prior, {"scaffold": scaffold, "start": known})
     start(document, options.trusting() if trusted else options)
 
 

@@ -236,6 +236,9 @@ class Campaign:
     # -- the parts of a step -------------------------------------------------------------
 
     def _proposals(self) -> list[Any]:
+        """Return what the proposer makes of the elites; before the first, what to begin from."""
+        if self.steps == 0 and self.task.start:
+            return list(self.task.start)
         count = self.settings.proposals
         if count == 0 or self.task.proposer is None:
             return []

@@ -264,6 +264,7 @@ class Task:
     # designs and what was found of each -> files, by name
     recommend: Callable[[Sequence[Any]], Any] | None = None  # front of Found -> the one to report
     examples: Sequence[Any] = ()
+    start: Sequence[Any] = ()  # designs to begin from: judged with the first batch, and counted
     context: Mapping[str, Any] = field(default_factory=dict)
     symbols: Mapping[str, str] = field(default_factory=dict)  # stand-in -> column name
     notes: Sequence[str] = ()  # what people should know before the search: a line each

@@ -79,7 +79,7 @@ def read(
     words: list[list[str]] = []
     keys: dict[int, None] = {}
     left_out: Counter[str] = Counter()
-    for line, text in _lines(path):
+    for line, text in lines(path):
         on_line(line)
         try:
             one, key = _tokens(text, check)
@@ -160,7 +160,7 @@ def _tokens(text: str, check: bool) -> tuple[list[str], int]:
     return words, key_of(parse(text).key)
 
 
-def _lines(path: Path) -> Iterator[tuple[int, str]]:
+def lines(path: Path) -> Iterator[tuple[int, str]]:
     """Yield line numbers and SMILES; a CSV is read by its column `SMILES`, others by first word."""
     if path.stat().st_size > MAX_BYTES:
         raise InputError(f"{path}: has more than {MAX_BYTES:,} bytes")

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import lru_cache
 from importlib.resources import files
+from pathlib import Path
 from typing import Any
 
 from designer.errors import InputError, nearest
@@ -29,6 +30,7 @@ def task(
     vocabulary: Sequence[str] = DEFAULT_VOCABULARY,
     max_length: int = 100,
     scaffold: str = "",
+    start: Path | None = None,
 ) -> Task:
     """Return the molecule task.
 
@@ -37,7 +39,8 @@ def task(
     follows up to `plausible` is for graphs (see `MolecularGraph`; `plausible` also holds for
     the proposer), `vocabulary` and `max_length` (tokens) are for SMILES. `scaffold` is a SMILES
     with attachment points, 'c1ccc([*:1])cc1', which every molecule keeps; several fragments are
-    linked (see `tasks.molecules.scaffold`). Raises InputError for settings that cannot be.
+    linked (see `tasks.molecules.scaffold`). `start` is a file of SMILES to begin from. Raises
+    InputError for settings that cannot be.
     """
     proposer: dict[str, Any] = {"max_atoms": max_atoms, "min_atoms": min_atoms}
     environment: Any
@@ -74,7 +77,31 @@ def task(
         bucket=bucket,
         exports=exports,
         examples=examples(),
+        start=() if start is None else known(start, getattr(environment, "keeps", None)),
     )
+
+
+def known(path: Path, keeps: Callable[[Any], bool] | None = None) -> tuple[Molecule, ...]:
+    """Return the distinct molecules of a file: SMILES first on each line, or a CSV's column.
+
+    Raises InputError with the line of the first that is none, or that lacks the scaffold.
+    """
+    from tasks.molecules.corpus import lines
+
+    if not path.is_file():
+        raise InputError(f"{path}: no such file; expected one SMILES a line")
+    found: dict[str, Molecule] = {}
+    for line, text in lines(path):
+        try:
+            design = parse(text)
+        except InputError as problem:
+            raise InputError(f"{path}:{line}: {problem}") from None
+        if keeps is not None and not keeps(design.mol):
+            raise InputError(f"{path}:{line}: {text} does not have the scaffold; leave it out")
+        found.setdefault(design.key, design)
+    if not found:
+        raise InputError(f"{path}: is empty; expected one SMILES a line")
+    return tuple(found.values())
 
 
 def bucket(design: Molecule) -> str:
