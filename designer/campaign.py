@@ -74,7 +74,10 @@ class Campaign:
         )
         searching: Any = task.proposer
         if hasattr(searching, "purse"):  # it judges by itself: that is counted too
-            self.task = replace(task, proposer=replace(searching, purse=self.meter))
+            given: dict[str, Any] = {"purse": self.meter}
+            if hasattr(searching, "policy"):  # it draws from the policy as it is learned
+                given["policy"] = learner.policy
+            self.task = replace(task, proposer=replace(searching, **given))
         self.generator = torch.Generator().manual_seed(settings.seed)
         self.rng = np.random.default_rng(settings.seed)
         self.rehearsal = Rehearsal(self.task, settings, self.device)

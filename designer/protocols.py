@@ -232,7 +232,8 @@ class Purse(Protocol):
     """What a proposer that judges by itself pays from: its evaluations count too.
 
     A proposer dataclass with a field `purse` (None by default) gets the campaign's meter there.
-    It looks at `left` before it computes, and stops when that is not enough.
+    It looks at `left` before it computes, and stops when that is not enough. With a field `policy`
+    it gets the campaign's policy there, to draw from it.
     """
 
     @property

@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
+from designer.errors import InputError
 from designer.protocols import Proposer, Task
 from tasks.folding.bounds import bound
 from tasks.folding.design import Fold, parse_fold
 from tasks.folding.drawing import draw
 from tasks.folding.energy import Named, matrix_named
+from tasks.folding.enriched import Enrichment
+from tasks.folding.enriched import density as counted
 from tasks.folding.environment import Chain
 from tasks.folding.exchange import ReplicaExchange, ready
 from tasks.folding.exports import files
@@ -34,10 +37,11 @@ def task(
     window: int = 8,
     grow: Grow = "start",
     prune: float | None = None,
-    search: Literal["replica_exchange", "pull_moves"] = "replica_exchange",
+    search: Literal["replica_exchange", "pull_moves", "enrichment"] = "replica_exchange",
     search_steps: int = 0,
     search_threads: int = 0,
     target_energy: float | None = None,
+    density: int = 0,
 ) -> Task:
     """Return the task of folding a sequence.
 
@@ -47,23 +51,28 @@ def task(
     of its symmetric forms only, `lookahead` keeps the walker out of points without an exit,
     `window` is how many residues it sees ahead, `grow` where the chain begins: start, end or
     middle. Walks that can no longer reach an energy of `prune` give up. `search` is what the
-    proposer does, and `search_steps` how long: proposals a ladder in each call (0: 4,000,000) or
-    steps of a walk (0: 200); `search_threads` 0 is one a core. The run ends at a fold of
-    `target_energy`. Raises InputError for a bad sequence, lattice or matrix.
+    proposer does, and `search_steps` how long: proposals a ladder in each call (0: 4,000,000),
+    steps of a walk (0: 200) or chains grown together (0: 256); `search_threads` 0 is one a core.
+    The run ends at a fold of `target_energy`. With `density`, it also writes density.csv: how many
+    folds have each energy, estimated from so many populations of 1,000 chains. Raises InputError
+    for a bad sequence, lattice or matrix.
     """
     place, name = lattice_named(lattice), str(matrix)
     energies = matrix_named(name)
     chain = parse_sequence(sequence, energies.alphabet)
     least = bound(chain, lattice, energies)
     goal = least if target_energy is None else max(least, target_energy)
+    if density < 0:
+        raise InputError(f"density is {density}, expected a number of populations, 0 for none")
+    env = Chain(chain, lattice, name, symmetric, lookahead, window, grow, prune)
     return Task(
         name="folding",
-        environment=Chain(chain, lattice, name, symmetric, lookahead, window, grow, prune),
+        environment=env,
         parse=partial(parse_fold, sequence=chain, lattice=lattice),
         show=partial(show, matrix=name),
         draw=partial(draw, matrix=name),
-        exports=partial(files, matrix=name),
-        proposer=_proposer(search, name, search_steps, search_threads, goal),
+        exports=partial(_files, matrix=name, env=env, density=density),
+        proposer=_proposer(search, env, search_steps, search_threads, goal),
         bucket=contact_class,
         optimal=Proof(least),
         goal=None if target_energy is None else Proof(target_energy),
@@ -72,11 +81,23 @@ def task(
     )
 
 
-def _proposer(search: str, matrix: str, steps: int, threads: int, goal: float) -> Proposer[Fold]:
+def _proposer(search: str, env: Chain, steps: int, threads: int, goal: float) -> Proposer[Fold]:
+    if search == "enrichment":
+        return Enrichment(env, steps or 256)
     if search == "pull_moves":
-        return PullMoves(matrix, steps or 200)
+        return PullMoves(env.matrix, steps or 200)
     ready()
-    return ReplicaExchange(matrix, steps or 4_000_000, target=goal, threads=threads)
+    return ReplicaExchange(env.matrix, steps or 4_000_000, target=goal, threads=threads)
+
+
+def _files(
+    folds: Sequence[Fold], found: Sequence[Any], matrix: str, env: Chain, density: int
+) -> Mapping[str, str]:
+    """Return the exports, and the density of states where it was asked for."""
+    written = dict(files(folds, found, matrix))
+    if density:
+        written["density.csv"] = counted(env, density).as_csv()
+    return written
 
 
 @dataclass(frozen=True)
