@@ -119,6 +119,9 @@ def molecule(
             metavar="SMILES", help="Grow from its points [*:1], or link its fragments; it is kept."
         ),
     ] = None,
+    representation: Annotated[
+        str | None, typer.Option(help="graph (atom by atom), fragments, or smiles.")
+    ] = None,
     begin: Annotated[
         Path | None,
         typer.Option("--start", metavar="FILE", help="Molecules to begin from; they are judged."),
@@ -129,7 +132,8 @@ def molecule(
     from cli.session import start
 
     known = None if begin is None else str(begin.absolute())
-    document, trusted = molecule(objective, prior, {"scaffold": scaffold, "start": known})
+    wishes = {"scaffold": scaffold, "start": known, "representation": representation}
+    document, trusted = molecule(objective, prior, wishes)
     start(document, options.trusting() if trusted else options)
 
 

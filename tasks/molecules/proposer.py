@@ -80,7 +80,10 @@ class Genetic:
         return children if self.environment is None else self._buildable(children)
 
     def _buildable(self, children: list[Molecule]) -> list[Molecule]:
-        rows = self.environment.encode(children)
+        encode = getattr(self.environment, "encode", None)
+        if encode is None:
+            return children
+        rows = encode(children)
         return [child for child, row in zip(children, rows, strict=True) if row is not None]
 
     def _child(

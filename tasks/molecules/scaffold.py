@@ -82,11 +82,11 @@ def read(text: str) -> Scaffold:
 def _scaffold(text: str, mol: Any, what: str) -> Scaffold:
     from rdkit import Chem
 
-    points = _points(mol, what)
+    points = points_of(mol, what)
     query = _query(mol, points)
     Chem.Kekulize(mol, clearAromaticFlags=True)
     sites = [mol.GetAtomWithIdx(point).GetNeighbors()[0].GetIdx() for point in points]
-    bare = _without(mol, points, what)
+    bare = without(mol, points, what)
     new = {old: i for i, old in enumerate(i for i in range(mol.GetNumAtoms()) if i not in points)}
     room = [0] * len(new)
     for site in sites:
@@ -112,7 +112,7 @@ def _scaffold(text: str, mol: Any, what: str) -> Scaffold:
     )
 
 
-def _points(mol: Any, what: str) -> list[int]:
+def points_of(mol: Any, what: str) -> list[int]:
     """Return the attachment points in the order of their numbers."""
     points = [atom for atom in mol.GetAtoms() if atom.GetAtomicNum() == 0]
     if not points:
@@ -139,7 +139,7 @@ def _check_pieces(sites: list[list[int]], others: list[int], what: str) -> None:
             )
 
 
-def _without(mol: Any, points: Sequence[int], what: str) -> Any:
+def without(mol: Any, points: Sequence[int], what: str) -> Any:
     """Return the molecule without its attachment points; a bond added at the end takes its place.
 
     Handedness is told by the order of an atom's bonds, and the new bond is the last one.

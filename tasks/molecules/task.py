@@ -16,7 +16,7 @@ from tasks.molecules.kinds import DEFAULT_KINDS
 from tasks.molecules.tokens import DEFAULT_VOCABULARY
 from tasks.molecules.view import draw, show
 
-REPRESENTATIONS = ("graph", "smiles")
+REPRESENTATIONS = ("graph", "fragments", "smiles")
 
 
 def task(
@@ -31,19 +31,25 @@ def task(
     max_length: int = 100,
     scaffold: str = "",
     start: Path | None = None,
+    fragments: Path | None = None,
+    max_fragments: int = 300,
 ) -> Task:
     """Return the molecule task.
 
-    `representation` is "graph" (atom by atom; always valid, learns from nothing) or "smiles"
-    (token by token; suits a trained prior). `max_atoms` and `min_atoms` count heavy atoms; what
-    follows up to `plausible` is for graphs (see `MolecularGraph`; `plausible` also holds for
-    the proposer), `vocabulary` and `max_length` (tokens) are for SMILES. `scaffold` is a SMILES
-    with attachment points, 'c1ccc([*:1])cc1', which every molecule keeps; several fragments are
-    linked (see `tasks.molecules.scaffold`). `start` is a file of SMILES to begin from. Raises
-    InputError for settings that cannot be.
+    `representation` is "graph" (atom by atom; always valid, learns from nothing), "fragments"
+    (whole fragments; the same), or "smiles" (token by token; suits a trained prior). `max_atoms`
+    and `min_atoms` count heavy atoms; what follows up to `plausible` is for graphs (see
+    `MolecularGraph`; `plausible` also holds for the proposer), `vocabulary` and `max_length`
+    (tokens) are for SMILES. `scaffold` is a SMILES with attachment points, 'c1ccc([*:1])cc1',
+    which every molecule keeps; several fragments are linked (see `tasks.molecules.scaffold`).
+    `start` is a file of SMILES to begin from. `fragments` is a file of molecules, of which the
+    `max_fragments` most frequent BRICS fragments are built with; without it, a built-in list.
+    Raises InputError for settings that cannot be.
     """
     proposer: dict[str, Any] = {"max_atoms": max_atoms, "min_atoms": min_atoms}
     environment: Any
+    if fragments is not None and representation != "fragments":
+        raise InputError('a file of fragments needs representation = "fragments"')
     if representation == "graph":
         from tasks.molecules.graph import MolecularGraph
 
@@ -52,6 +58,14 @@ def task(
         )
         proposer |= {"ring_sizes": ring_sizes, "max_rings": max_rings, "environment": environment}
         proposer |= {"flat": not any(mark in scaffold for mark in "@/\\")}
+    elif representation == "fragments":
+        from tasks.molecules.fragments import Fragments
+        from tasks.molecules.pieces import library
+
+        texts = library(fragments, max_fragments)
+        environment = Fragments(max_atoms, min_atoms, texts, scaffold=scaffold)
+        proposer |= {"max_rings": 8, "environment": environment, "bridged": True, "flat": False}
+        proposer |= {"ring_sizes": (3, 4, 5, 6, 7)}
     elif representation == "smiles" and scaffold:
         raise InputError(
             'SMILES are written from nothing; a scaffold needs representation = "graph"'
