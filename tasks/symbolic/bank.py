@@ -47,8 +47,12 @@ class Bank:
         return self.columns**2
 
 
-def stock(env: Expressions, x: Floats, most: int = 10_000, largest: int = 9) -> Bank:
+def stock(
+    env: Expressions, x: Floats, most: int = 10_000, largest: int = 9, tried: int = 100_000
+) -> Bank:
     """Return the blocks of at most `largest` tokens on points x [P, V], about `most` of them.
+
+    Where an operator on blocks of two sizes makes more than `tried`, it is left out.
 
     Blocks that the environment would never write (nested sines, say), or that are not finite on
     the points, are left out with all that holds them.
@@ -64,7 +68,7 @@ def stock(env: Expressions, x: Floats, most: int = 10_000, largest: int = 9) -> 
     total = 0
     for size in range(1, width + 1):
         made = [(_widened(rows, width), values)] if size == 1 else []
-        made += list(_grown(found, library, size, width, most))
+        made += list(_grown(found, library, size, width, tried))
         kept = [_fresh(part, free, seen, size) for part in made]
         rows_ = stacked([part for part, _ in kept]) if kept else _none(width)
         found.append((rows_, np.concatenate([k[1] for k in kept]) if kept else values[:0]))
@@ -96,7 +100,7 @@ def _widened(rows: Strips, width: int) -> Strips:
 
 
 def _grown(
-    found: list[tuple[Strips, Floats]], library: Library, size: int, width: int, most: int
+    found: list[tuple[Strips, Floats]], library: Library, size: int, width: int, tried: int
 ) -> Iterator[tuple[Strips, Floats]]:
     """Yield what one more operator makes of the blocks found so far, all of `size` tokens."""
     for token, operator in enumerate(library.operators):
@@ -109,7 +113,7 @@ def _grown(
             if operator.commutes and left < right:
                 continue
             (a, av), (b, bv) = found[left - 1], found[right - 1]
-            if not len(a) or not len(b) or len(a) * len(b) > 10 * most:
+            if not len(a) or not len(b) or len(a) * len(b) > tried:
                 continue
             i, j = (n.ravel() for n in np.indices((len(a), len(b))))
             if operator.commutes and left == right:

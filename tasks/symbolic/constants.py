@@ -23,7 +23,8 @@ from tasks.symbolic.trees import read
 _DAMPING = 1e-2  # at the start
 _FLOOR = 1e-11  # least damping, against the column's own size: columns may be redundant
 _REVISE = 4  # steps between two looks at which rows are still on their way
-_SHORT = 5  # steps from every start, before the best one goes on
+_SHORT = 3  # steps from every start, before the best one goes on
+_FEW = 32  # points on which starts are compared
 _DONE = 1e-14  # a step that lowers the error by less, relatively, ends the search
 _EXACT = 1e-28  # and so does an error this small against the variance of y
 
@@ -76,8 +77,8 @@ def solve(
 ) -> Tensor:
     """Return [R, K] the best constants found; held ones (not NaN in `held`) stay as they are.
 
-    A few steps from every start, then `settings.iterations` from the best of them. `initial`
-    [R, K] takes the place of the first start where it is not NaN.
+    A few steps from every start, on some of the points; then `settings.iterations` from the best
+    of them, on all. `initial` [R, K] takes the place of the first start where it is not NaN.
     """
     R, K = held.shape
     starts = _starts(settings.starts, K, held)
@@ -86,14 +87,36 @@ def solve(
     if initial is not None:
         tried[:: len(starts)] = torch.where(initial.isnan(), tried[:: len(starts)], initial)
     at = torch.where(problem.free[many], tried, held[many])
-    first = _descend(problem.take(many), at, _SHORT, None)
-    best = first.cost.view(R, -1).argmin(1) + torch.arange(R, device=held.device) * len(starts)
-    at, damping = first.at[best], first.damping[best]
-    rest = (~first.done[best] & first.cost[best].isfinite()).nonzero().squeeze(1)
-    if len(rest):
-        second = _descend(problem.take(rest), at[rest], settings.iterations, damping[rest])
-        at = at.index_copy(0, rest, second.at)
-    return at
+    if len(starts) > 1:
+        at = _chosen(problem, many, at)
+    return _descend(problem, at, settings.iterations).at
+
+
+def _chosen(problem: Problem, many: Tensor, at: Tensor) -> Tensor:
+    """Return [R, K] where a few steps from the best of several starts lead.
+
+    `at` holds the starts of row `many`, as many for each.
+    """
+    few = replace(problem, points=_some(problem.points)).take(many)
+    first = _descend(few, at, _SHORT)
+    cost = first.cost
+    if few.points is not problem.points:  # what is fine on some points may be undefined on others
+        cost = _Bench(problem.take(many), first.at).cost(first.at)
+    count = len(many) // len(problem.tokens)
+    best = cost.view(-1, count).argmin(1)
+    return first.at[best + torch.arange(len(best), device=at.device) * count]
+
+
+def _some(points: Points) -> Points:
+    """Return about `_FEW` of the points, spread over all; all where there are not many more."""
+    P = len(points.y)
+    if P < 2 * _FEW:
+        return points
+    rows = torch.arange(_FEW, device=points.y.device) * P // _FEW
+    weight = None if points.weight is None else points.weight[rows]
+    if weight is not None:
+        weight = weight / weight.mean()
+    return Points(points.x[rows], points.y[rows], weight)
 
 
 def jacobian(graph: Graph, out: Tensor, back: Tensor) -> Tensor:
@@ -133,10 +156,9 @@ def _starts(count: int, K: int, like: Tensor) -> Tensor:
     return table[:, :K].to(like)
 
 
-def _descend(problem: Problem, at: Tensor, steps: int, damping: Tensor | None) -> Search:
+def _descend(problem: Problem, at: Tensor, steps: int) -> Search:
     """Return where `steps` steps lead; rows that are done leave the graph every few steps."""
-    if damping is None:
-        damping = torch.full_like(at[:, 0], _DAMPING)
+    damping = torch.full_like(at[:, 0], _DAMPING)
     rows = torch.arange(len(at), device=at.device)
     here = _Bench(problem, at)
     now = Search(at, *here.linearise(at), damping, torch.zeros_like(damping, dtype=torch.bool))
@@ -194,6 +216,12 @@ class _Bench:
         self.graph = build(read(problem.tokens, problem.library), problem.library, at.shape[1])
         self.out = values(self.graph, problem.points.x, at)
         self.back = torch.empty_like(self.out[self.graph.static :])
+
+    def cost(self, at: Tensor) -> Tensor:
+        """Return [R] the cost at `at`, inf where it is not finite."""
+        fill(self.graph, self.out, self.problem.points.x, at, self.graph.static)
+        f = self.out.index_select(0, self.graph.roots)
+        return outer_fit(f, self.problem.points, self.problem.outer)[0]
 
     def linearise(self, at: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
         """Return the cost [R], J'J [R, K, K], J'r [R, K] and the least damping [R, K] at `at`.

@@ -22,7 +22,9 @@ from tasks.symbolic.bank import Bank, stock
 from tasks.symbolic.environment import Expressions
 from tasks.symbolic.expression import Expression, ExpressionBatch, expression
 from tasks.symbolic.fitting import fit
+from tasks.symbolic.meeting import contexts, met
 from tasks.symbolic.outer import Points, Settings
+from tasks.symbolic.pairs import Pairs, sketched
 from tasks.symbolic.semantic import Aim, made_to_measure
 from tasks.symbolic.strips import Ints, Strips, stacked, strips
 from tasks.symbolic.table import Table
@@ -31,6 +33,7 @@ from tasks.symbolic.units import unit_tables
 
 EXACT = 1e-20  # an nmse this small is the rounding of the law itself
 _TINY = 1e-26  # keeps logarithms finite
+_JOINED = 24  # data points on which two blocks are joined
 
 
 @dataclass(frozen=True)
@@ -84,6 +87,8 @@ class Evolution:
     tournament: int = 4
     blocks: int = 10_000  # small expressions that are ready to be built in
     points: int = 64  # at most so many data points are looked at to choose a block
+    pairs: int = 50_000  # small expressions of which two may close a context exactly; 0: none
+    contexts: int = 8  # contexts tried so in a generation
     settle: int = 4000  # expressions tried for a simpler form once the law is exact
     device: str = "cpu"
     purse: Purse | None = None
@@ -113,6 +118,16 @@ class Evolution:
     def bank_of(self, x: Floats) -> Bank:
         """Return the blocks on some points."""
         return stock(self.environment, x, self.blocks)
+
+    @cached_property
+    def meet(self) -> Pairs | None:
+        """The blocks that are joined in twos."""
+        if not self.pairs or not self.contexts:
+            return None
+        few = min(_JOINED, len(self.aim.y))
+        points = np.arange(few) * len(self.aim.y) // few
+        bank = stock(self.environment, self.aim.x[points], self.pairs, tried=4 * self.pairs)
+        return sketched(bank, points, self.environment.library.constant)
 
     @cached_property
     def data(self) -> Points:
@@ -154,6 +169,10 @@ class _Call:
             if len(crowd) < 2 or self._spent() or self._exact():
                 break
             children = self._judged(self._children(crowd))
+            self._remember(children)
+            if self._exact():
+                break
+            children = children.plus(self._judged(self._met(crowd)))
             self._remember(children)
             crowd = self._selected(crowd.plus(children))
         if self._exact():
@@ -212,6 +231,21 @@ class _Call:
                 self._measured(chosen[5]),
             ]
         )
+
+    def _met(self, crowd: Crowd) -> Strips:
+        """Return what two blocks make of contexts: short chains, and places in parents."""
+        made, a, rng = self.made, self.a, self.rng
+        if made.meet is None:
+            return self._nobody().rows
+        short = made.contexts // 2
+        chains, places = contexts(self.aim.bank, a, short, self.env.max_length, rng)
+        parents = crowd.take(self._drawn(crowd, made.contexts - short))
+        rows = stacked([chains, parents.rows])
+        at = np.concatenate([places, v.somewhere(parents.rows, rng)])
+        usual = np.tile([1.0, 0.0], (short, 1))
+        outer = np.concatenate([usual, parents.outer])
+        children, fits = met(rows, at, outer, self.aim, made.meet, a)
+        return children.take(fits)
 
     def _measured(self, parents: Crowd) -> v.Made:
         modes = ["plain", "scale", "affine"] if self.library.constant else ["plain"]

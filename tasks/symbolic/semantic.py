@@ -38,7 +38,7 @@ def made_to_measure(
     stop = ends(rows, at, a.arity)
     with np.errstate(all="ignore"):
         root = (aim.y - outer[:, 1:]) / outer[:, :1]
-        wanted, here, unit = _walk(rows, at, Wanted(root, np.ones_like(root)), aim, a)
+        wanted, here, unit = walked(rows, at, Wanted(root, np.ones_like(root)), aim, a)
         operator, left = _on_top(wanted, here, unit, a, rng)
     found = match(wanted, aim.bank, mode, rng)
     usable = np.flatnonzero(found.block >= 0)
@@ -47,7 +47,7 @@ def made_to_measure(
     return _rebuilt(rows.take(usable), where, chosen, aim.bank, mode, a)
 
 
-def _walk(
+def walked(
     rows: Strips, at: Ints, wanted: Wanted, aim: Aim, a: Alphabet
 ) -> tuple[Wanted, Floats, Floats | None]:
     """Return what the subtrees at `at` should be, what they are now [N, P], and in what unit."""
