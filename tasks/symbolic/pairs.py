@@ -61,9 +61,8 @@ class Pair:
 
 def sketched(bank: Bank, points: Ints, loose: bool) -> Pairs:
     """Return the projections of a bank on some points."""
-    weight = np.random.default_rng(11).normal(size=bank.values.shape[1])
-    if loose:
-        weight -= weight.mean()
+    drawn: Floats = np.random.default_rng(11).normal(size=(bank.values.shape[1],))
+    weight = drawn - drawn.mean() if loose else drawn
     with np.errstate(all="ignore"):
         logs = np.log(np.abs(bank.values))
     usable = np.flatnonzero(np.isfinite(logs).all(1))

@@ -165,7 +165,9 @@ def test_calls_repeat_and_the_budget_holds() -> None:
     texts = []
     for _ in range(2):
         purse = Purse(700)
-        evolution = Evolution(env, table, scale=True, population=200, blocks=300, purse=purse)
+        evolution = Evolution(
+            env, table, scale=True, population=200, blocks=300, pairs=2000, purse=purse
+        )
         parents = [parse("x*y", WITH), parse("sin(x)", WITH)]
         texts.append([d.text for d in evolution(parents, 20, np.random.default_rng(5))])
         assert purse.spent <= 700
