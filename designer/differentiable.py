@@ -2,7 +2,7 @@
 
 They stand where `Learner` stands (update, imitate, state_dict, load_state_dict). Sampled designs
 are judged and remembered as ever; the gradient comes from the oracles' `relaxed` form at those
-same designs, so nothing is evaluated twice. Settings name what is biased in `biased`.
+same designs, so nothing is evaluated twice. `biased` says, a line each, what is biased by design.
 """
 
 from __future__ import annotations
@@ -31,7 +31,12 @@ DIFFERENTIABLE = {
 
 @dataclass(frozen=True)
 class Pathwise:
-    """Reparameterised gradients of the mean reward over Gaussian values. Unbiased."""
+    """Reparameterised gradients of the mean reward over Gaussian values. Unbiased.
+
+    Where choices of another kind come with the values (the tokens of an equation), these learn by
+    the score function, each row against the others, and the values through the oracle. **Biased**
+    where the reward jumps: at values for which a design becomes inadmissible.
+    """
 
     lr: float = 1e-3
     entropy: float = 0.0  # weight of the entropy bonus
@@ -39,13 +44,15 @@ class Pathwise:
     max_grad_norm: float = 1.0
     seed: int = 0
 
-    biased = False
+    biased = ()
 
     def __post_init__(self) -> None:
         _check(self, above=("lr", "max_grad_norm"), least=("entropy", "imitation_weight"))
 
     def learner(self, policy: Any, env: Any, objective: Objective) -> PathLearner:
         """Return the learner; raises InputError where the task or an oracle does not fit."""
+        if getattr(env, "num_values", 0) and getattr(env, "unseen", False):
+            return ThroughNumbers(policy, self, env, pathwise.relaxed_reward(objective))
         _check_values(env, "pathwise")
         return ThroughValues(policy, self, env, pathwise.relaxed_reward(objective))
 
@@ -70,7 +77,12 @@ class Dpg:
     max_grad_norm: float = 1.0
     seed: int = 0
 
-    biased = True
+    @property
+    def biased(self) -> tuple[str, ...]:
+        """What is biased by design, a line each."""
+        lines = ("dpg: the reward of the mean design is climbed, order deviation^2",)
+        learned = (*lines, "critic learned: as far as it is wrong")
+        return learned if self.critic == "learned" else lines
 
     def __post_init__(self) -> None:
         above = ("lr", "critic_lr", "critic_hidden", "critic_epochs", "polyak", "max_grad_norm")
@@ -105,7 +117,11 @@ class Gumbel:
     max_grad_norm: float = 1.0
     seed: int = 0
 
-    biased = True
+    @property
+    def biased(self) -> tuple[str, ...]:
+        """What is biased by design, a line each."""
+        form = "straight-through" if self.hard else "soft"
+        return (f"gumbel, tau {self.tau} to {self.tau_end}: {form} choices",)
 
     def __post_init__(self) -> None:
         above = ("lr", "tau", "tau_end", "tau_steps", "max_grad_norm")
@@ -134,6 +150,11 @@ class PathLearner(ABC):
         self.optimiser = torch.optim.Adam(policy.parameters(), lr=settings.lr)
         self.generator = torch.Generator().manual_seed(settings.seed)
         self.steps = self.skipped = 0
+
+    @property
+    def biased(self) -> list[str]:
+        """What is biased by design here, a line each."""
+        return [*self.settings.biased, *common_biases(self.settings)]
 
     @abstractmethod
     def loss(self, trajectory: Trajectory, reward: Tensor, weight: Tensor) -> dict[str, Tensor]:
@@ -220,6 +241,37 @@ class ThroughValues(PathLearner):
             "loss": -mean - bonus,
             "smooth_reward": mean,
             "entropy": credit.mean(entropy, weight),
+        }
+
+
+class ThroughNumbers(PathLearner):
+    """Choices by the score function, the numbers that go with them through the oracle."""
+
+    def __init__(self, policy: Any, settings: Any, env: Any, reward: pathwise.Reward) -> None:
+        super().__init__(policy, settings, env)
+        self.reward = reward
+
+    @property
+    def biased(self) -> list[str]:
+        """What is biased by design here, a line each."""
+        jumps = "pathwise: where a number makes a design inadmissible, that jump is not seen"
+        return [jumps, *super().biased]
+
+    def loss(self, trajectory: Trajectory, reward: Tensor, weight: Tensor) -> dict[str, Tensor]:
+        """Return minus the mean reward of the rows, differentiated in two ways."""
+        drawn = pathwise.drawn(self.env, self.policy, trajectory)
+        smooth = credit.mean(self.reward(drawn).to(weight), weight)
+        now = evaluate(self.policy, trajectory.replace(values=None))  # of the choices alone
+        reward = credit.kept(reward, weight)
+        advantage = reward - credit.leave_one_out(reward, weight)
+        scored = estimators.reinforce(
+            now.log_prob, advantage.unsqueeze(1) * trajectory.active, weight
+        )
+        entropy = estimators.entropy_bonus(evaluate(self.policy, trajectory).entropy, weight)
+        return {
+            "loss": scored - smooth - self.settings.entropy * entropy,
+            "smooth_reward": smooth,
+            "entropy": entropy,
         }
 
 
@@ -313,6 +365,15 @@ class ThroughCritic(PathLearner):
         after = torch.cat([self.slow_critic(seen, means)[:, 1:], seen.new_zeros(len(seen), 1)], 1)
         going_on = torch.cat([active[:, 1:], torch.zeros_like(active[:, :1])], dim=1)
         return credit.step_rewards(reward, active) + after * going_on
+
+
+def common_biases(settings: Any) -> list[str]:
+    """Return what all of these learners share."""
+    bonus = getattr(settings, "entropy", 0.0) > 0
+    lines = ["entropy: of the states visited, not of which are visited"] if bonus else []
+    if settings.max_grad_norm < float("inf"):
+        lines.append(f"max_grad_norm {settings.max_grad_norm}: long gradients are shortened")
+    return lines
 
 
 def _check_real(env: Any, kind: str) -> None:

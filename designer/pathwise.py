@@ -1,11 +1,13 @@
 """Gradients through the design itself, where an oracle is a smooth function of the choices.
 
 The score-function family (`designer.estimators`) needs only numbers from the oracle; these need
-its derivative: an oracle offers ``relaxed(choices) -> Tensor`` beside its call, [B, T, K] values
-or [B, T, A] probabilities in, the raw column `relaxed_column` [B] out. Pure functions:
+its derivative: an oracle offers ``relaxed(choices) -> Tensor`` beside its call, [B, T, K] values,
+[B, T, A] probabilities or `Drawn` designs in, the raw column `relaxed_column` [B] out. An oracle
+with `flat` True does not change with them. Pure functions:
 
 * `unrolled`          reparameterised Gaussian values (Kingma and Welling 2014); with zero noise
                       the deterministic policy gradient with an exact critic (Silver et al. 2014)
+* `drawn`             the same for numbers that go with choices of another kind
 * `gumbel_softmax`    a relaxed one-hot choice; hard = straight-through (Jang et al. 2017,
                       Maddison et al. 2017). **Biased**: by tau^2 for a linear reward if soft
 * `gumbel_given`      the perturbed logits, given which action they made the largest
@@ -14,7 +16,8 @@ or [B, T, A] probabilities in, the raw column `relaxed_column` [B] out. Pure fun
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import torch
@@ -28,8 +31,25 @@ from designer.rollout import gaussians
 from designer.transforms import Identity, Linear
 from designer.walk import restart, valued
 
-Reward = Callable[[Tensor], Tensor]  # choices [B, T, K or A] -> [B], differentiable
+Reward = Callable[[Any], Tensor]  # choices [B, T, K or A], or `Drawn` -> [B], differentiable
 INSTEAD = "take kind = 'reinforce' or 'ppo', which need no derivative"
+
+
+@dataclass(frozen=True)
+class Drawn:
+    """Designs with the numbers that went into them, differentiable in the policy."""
+
+    designs: Sequence[Any]  # [B], None where a row is not one
+    values: Tensor  # [B, T, K]
+    valued: Tensor  # [B, T] bool, where they matter
+
+    def packed(self) -> Tensor:
+        """Return [B, M] the numbers that matter, in order; 0 beyond a row's own (K = 1)."""
+        place = (self.valued.cumsum(1) - 1).clamp_min(0)
+        most = int(self.valued.sum(1).max()) if self.valued.numel() else 0
+        kept = torch.where(self.valued, self.values[..., 0], 0.0)
+        empty = kept.new_zeros(len(kept), max(most, 1))
+        return empty.scatter_add(1, place, kept)[:, :most]
 
 
 def noise_of(policy: Policy, trajectory: Trajectory) -> Tensor:
@@ -38,6 +58,20 @@ def noise_of(policy: Policy, trajectory: Trajectory) -> Tensor:
     with torch.no_grad():
         location, scale = gaussians(policy.unroll(trajectory.observations))
         return (trajectory.values - location) / scale
+
+
+def drawn(env: Any, policy: Policy, trajectory: Trajectory) -> Drawn:
+    """Return the designs of a trajectory, their numbers as functions of the policy.
+
+    For environments in which no later choice depends on an earlier number (`env.unseen`).
+    """
+    assert trajectory.values is not None and trajectory.valued is not None
+    location, scale = gaussians(policy.unroll(trajectory.observations))
+    values = trajectory.values
+    with torch.no_grad():
+        noise = (values - location) / scale
+    designs = env.decode(trajectory.actions.tolist(), **trajectory.given)
+    return Drawn(designs, gaussian.draw(location, scale, noise), trajectory.valued)
 
 
 def unrolled(
@@ -147,13 +181,20 @@ def relaxed_reward(objective: Objective) -> Reward:
             f"read; leave [[constraint]] out, or {INSTEAD}"
         )
     total = float(sum(term.weight for term in objective.terms))
-    parts = [(_smooth(t.oracle, t.column, t.transform), t.weight / total) for t in objective.terms]
-    parts += [(_smooth(p.oracle, p.column, identity), -p.weight) for p in objective.penalties]
+    terms, penalties = _steep(objective.terms), _steep(objective.penalties)
+    if not terms:
+        raise InputError(f"no oracle of this objective changes with the choices; {INSTEAD}")
+    parts = [(_smooth(t.oracle, t.column, t.transform), t.weight / total) for t in terms]
+    parts += [(_smooth(p.oracle, p.column, identity), -p.weight) for p in penalties]
 
-    def reward(choices: Tensor) -> Tensor:
+    def reward(choices: Any) -> Tensor:
         return torch.stack([weight * part(choices) for part, weight in parts]).sum(0)
 
     return reward
+
+
+def _steep(parts: Sequence[Any]) -> list[Any]:
+    return [part for part in parts if not getattr(part.oracle, "flat", False)]
 
 
 def _smooth(oracle: Any, column: str | None, transform: Any) -> Reward:

@@ -30,6 +30,7 @@ class WeightedComplexity:
     name: str = "weighted_complexity"
 
     cheap = True
+    flat = True  # the numbers in a design do not change its size
 
     def __post_init__(self) -> None:
         for operator in self.costs:
@@ -60,6 +61,7 @@ class DescriptionLength:
     name: str = "description_length"
 
     cheap = True
+    flat = True  # the numbers in a design do not change its size
 
     def __call__(self, designs: Sequence[Expression], /) -> Floats:
         """Return [N] bits."""

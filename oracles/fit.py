@@ -12,9 +12,10 @@ import torch
 from torch import Tensor
 
 from designer.errors import InputError
+from designer.pathwise import Drawn
 from designer.protocols import Floats, Measured
 from tasks.symbolic.expression import Expression
-from tasks.symbolic.fitting import Fits, fit
+from tasks.symbolic.fitting import Fits, fit, smooth_nmse
 from tasks.symbolic.library import Library
 from tasks.symbolic.outer import Points, Settings
 from tasks.symbolic.table import Table
@@ -44,6 +45,11 @@ class Fit:
 
     cheap = True
 
+    @property
+    def relaxed_column(self) -> str:
+        """The column that `relaxed` gives."""
+        return self.name
+
     def __post_init__(self) -> None:
         if self.starts < 1 or self.iterations < 0:
             raise InputError(
@@ -66,6 +72,25 @@ class Fit:
         score = np.where(admissible, 1 / (1 + np.sqrt(nmse)), -np.inf)
         columns: dict[str, Floats] = {self.name: score, "nmse": nmse, "r2": 1 - nmse}
         return Measured(columns, fitted)
+
+    def relaxed(self, drawn: Drawn) -> Tensor:
+        """Return [N] float64 the score of expressions, differentiable in the constants they drew.
+
+        0, and no derivative, where a row is no expression or not finite on the data.
+        """
+        designs, constants = drawn.designs, drawn.packed().double()
+        nmse = constants.new_full((len(designs),), torch.inf)
+        whole = [(row, design) for row, design in enumerate(designs) if design is not None]
+        if whole:
+            rows = torch.tensor([row for row, _ in whole], device=constants.device)
+            tokens = pack([design.tokens for _, design in whole]).to(constants.device)
+            settings = Settings(self.scale, self.offset)
+            library = whole[0][1].library
+            found = smooth_nmse(tokens, library, self.points, settings, constants[rows])
+            nmse = nmse.index_put((rows,), found)
+        fine = nmse.isfinite()
+        safe = torch.where(fine, nmse, 1.0).clamp_min(1e-24)
+        return torch.where(fine, 1.0 / (1.0 + safe.sqrt()), 0.0)
 
     @cached_property
     def points(self) -> Points:

@@ -148,6 +148,15 @@ def jacobian(graph: Graph, out: Tensor, back: Tensor) -> Tensor:
     return back[graph.leaves - since]
 
 
+def linear(tokens: Tensor, library: Library, x: Tensor, at: Tensor) -> tuple[Tensor, Tensor]:
+    """Return the values [N, P] of expressions that hold constants [N, K], and the derivatives
+    [N, K, P] by these."""
+    graph = build(read(tokens, library), library, at.shape[1])
+    out = values(graph, x, at)
+    back = torch.empty_like(out[graph.static :])
+    return out.index_select(0, graph.roots), jacobian(graph, out, back)
+
+
 def _starts(count: int, K: int, like: Tensor) -> Tensor:
     """Return [S, K]: ones, then fixed pseudo-random values of both signs and many sizes."""
     generator = torch.Generator().manual_seed(20)

@@ -9,14 +9,16 @@ sibling, its depth and what stands above it. The mask closes every expression wi
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
+from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor
 
 from designer.errors import InputError
+from designer.protocols import Spelling
 from tasks.symbolic import rules as r
 from tasks.symbolic import slotted
 from tasks.symbolic.expression import Expression, ExpressionBatch, translate
@@ -26,6 +28,7 @@ from tasks.symbolic.trees import PAD, Trees, pack, read
 from tasks.symbolic.units import Units, fits_target, unit_tables
 from tasks.symbolic.variants import respell
 
+FARTHEST = 20.0  # from 0: the widest deviation that a policy may have
 PARENT, SIBLING, DEPTH, CONTEXT, ROLE = range(5)  # the fields of a slot
 
 
@@ -46,7 +49,8 @@ class Expressions:
     """The environment. Tokens of `library` are the actions; a finished row repeats action 0.
 
     `max_depth` counts levels (0 = no limit); `max_constants` is the number of fitted constants
-    allowed; the rest are the rules of `tasks.symbolic.rules`.
+    allowed; the rest are the rules of `tasks.symbolic.rules`. With `drawn` the policy gives each
+    constant its value, a real number that goes with the token (and is not seen by later choices).
     """
 
     library: Library
@@ -59,8 +63,16 @@ class Expressions:
     distinct: tuple[str, ...] = r.DISTINCT
     idle_constants: bool = False
     units: Units | None = None
+    drawn: bool = False
+
+    unseen = True  # no later choice depends on a number that was drawn
 
     def __post_init__(self) -> None:
+        if self.drawn and not (self.library.constant and self.max_constants):
+            raise InputError(
+                "drawn constants need constants to draw, and this task has none; raise constants, "
+                "or leave drawn out"
+            )
         if not 1 <= self.min_length <= self.max_length:
             raise InputError(
                 f"lengths {self.min_length}..{self.max_length} hold no expression; "
@@ -71,6 +83,11 @@ class Expressions:
     def num_actions(self) -> int:
         """A, one action a token."""
         return len(self.library)
+
+    @property
+    def num_values(self) -> int:
+        """K: 1 where constants are drawn, else 0."""
+        return int(self.drawn)
 
     @property
     def max_steps(self) -> int:
@@ -135,8 +152,12 @@ class Expressions:
         legal = _prefer(legal, longer)
         return torch.where((state.open == 0).unsqueeze(1), token == 0, legal)
 
-    def step(self, state: Writing, action: Tensor, /) -> Writing:
-        """Return the state after writing one token a row."""
+    def valued(self, state: Writing, action: Tensor, /) -> Tensor:
+        """Return [B] bool, True where the token is a constant: its value matters."""
+        return action == self.library.constant_id
+
+    def step(self, state: Writing, action: Tensor, values: Tensor | None = None, /) -> Writing:
+        """Return the state after writing one token a row; values are kept by who drew them."""
         rule, slot = _rules(self, action.device), _top(state)
         active = (state.open > 0).long()
         A, last = self.num_actions, state.slots.shape[1] - 1
@@ -168,23 +189,34 @@ class Expressions:
         """Return [B] bool, True where no slot is open."""
         return state.open == 0
 
-    def decode(self, actions: Sequence[Sequence[int]] | Tensor, /) -> ExpressionBatch:
-        """Return the expressions, made when asked for; `None` where a row never closes."""
+    def decode(
+        self, actions: Sequence[Sequence[int]] | Tensor, /, values: Sequence[Any] | None = None
+    ) -> ExpressionBatch:
+        """Return the expressions, made when asked for; `None` where a row never closes.
+
+        `values` [N][T][1] are those of the constants where they are drawn.
+        """
         if isinstance(actions, Tensor):
             tokens = actions.detach().to("cpu", torch.int64)
         elif isinstance(actions, np.ndarray):
             tokens = torch.from_numpy(np.ascontiguousarray(actions, dtype=np.int64))
         else:
             tokens = pack([list(row) for row in actions])
-        return ExpressionBatch(tokens, self.library, self.balanced if self.units else None)
+        fits = self.balanced if self.units else None
+        return ExpressionBatch(tokens, self.library, fits, _held(tokens, values, self.library))
 
     def encode(
         self, designs: Sequence[Expression], rng: np.random.Generator | None = None
-    ) -> list[list[int] | None]:
+    ) -> list[Any]:
         """Return each expression's tokens; with `rng`, operands that commute may change places.
 
-        `None` where this environment would not write it, or lacks one of its tokens.
+        `None` where this environment would not write it, or lacks one of its tokens. Where
+        constants are drawn, a `Spelling` each, and `None` too where a constant has no value yet or
+        is larger than `FARTHEST`.
         """
+        if self.drawn:
+            written = replace(self, drawn=False).encode(designs)
+            return [_valued(row, design) for row, design in zip(written, designs, strict=True)]
         rows = [translate(design, self.library) for design in designs]
         found = [list(row) for row in rows if row is not None]
         if rng is not None:
@@ -243,6 +275,27 @@ def _rules(env: Expressions, device: torch.device) -> r.Rules:
     return r.tabulate(
         env.library, env.nesting, env.inverses, env.distinct, env.idle_constants, device
     )
+
+
+def _held(tokens: Tensor, values: Sequence[Any] | None, library: Library) -> Tensor | None:
+    """Return [N, K] the values at each row's constants, in order of writing; NaN beyond."""
+    if values is None:
+        return None
+    constant = tokens == library.constant_id
+    held = torch.full(tokens.shape, torch.nan, dtype=torch.float64)
+    for row, given in enumerate(values):
+        own = constant[row].nonzero().squeeze(1).tolist()
+        held[row, : len(own)] = torch.tensor([given[t][0] for t in own], dtype=torch.float64)
+    most = int(constant.sum(1).max()) if len(tokens) else 0
+    return held[:, :most]
+
+
+def _valued(row: list[int] | None, design: Expression) -> Spelling | None:
+    if row is None or not all(abs(value) <= FARTHEST for value in design.constants):
+        return None  # NaN compares as False: a constant without a value
+    own = iter(design.constants)
+    given = [[next(own) if t == design.library.constant_id else 0.0] for t in design.tokens]
+    return Spelling(row, {"values": given})
 
 
 def _top(state: Writing) -> Tensor:

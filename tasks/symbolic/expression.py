@@ -97,10 +97,12 @@ class ExpressionBatch(Sequence["Expression | None"]):
         tokens: Tensor,
         library: Library,
         fits: Callable[[Trees], Tensor] | None = None,
+        constants: Tensor | None = None,
     ) -> None:
         """Take [N, T] tokens on the CPU; a row that never closes is no expression.
 
-        Neither is one for which `fits` says False: its units do not balance.
+        Neither is one for which `fits` says False: its units do not balance. `constants` [N, K]
+        are values that the rows hold.
         """
         lengths = closed(tokens, library)
         width = int(lengths.max()) if len(tokens) else 0
@@ -108,7 +110,7 @@ class ExpressionBatch(Sequence["Expression | None"]):
         self.tokens = torch.where(kept, tokens[:, :width], PAD)
         if fits is not None and width:
             lengths = lengths * fits(read(self.tokens, library))
-        self.library, self.lengths = library, lengths
+        self.library, self.lengths, self.constants = library, lengths, constants
         self._items: list[Expression | bool | None] = [False] * len(tokens)
         self._keys: list[str] | None = None
         self._rows: list[list[int]] = []
@@ -119,8 +121,8 @@ class ExpressionBatch(Sequence["Expression | None"]):
         if self._keys is None:
             empty = self.tokens.shape[1] == 0
             starts = () if empty else range(0, len(self), 2048)
-            parts = (self.tokens[i : i + 2048] for i in starts)
-            self._keys = [key for part in parts for key in keys(read(part, self.library))]
+            parts = (slice(i, i + 2048) for i in starts)
+            self._keys = [key for part in parts for key in keys(self._trees(part))]
             self._keys += [""] * (len(self) - len(self._keys))
         return self._keys
 
@@ -143,6 +145,10 @@ class ExpressionBatch(Sequence["Expression | None"]):
     def __iter__(self) -> Iterator[Expression | None]:
         return (self[i] for i in range(len(self)))
 
+    def _trees(self, part: slice) -> Trees:
+        held = None if self.constants is None else self.constants[part]
+        return read(self.tokens[part], self.library, held)
+
     def _make(self, at: int) -> Expression | None:
         if not self._rows:
             self._rows = self.tokens.tolist()
@@ -150,8 +156,10 @@ class ExpressionBatch(Sequence["Expression | None"]):
         if length == 0:
             return None
         tokens = tuple(self._rows[at][:length])
-        unknown = (math.nan,) * tokens.count(self.library.constant_id)
-        return Expression(tokens, self.library, self.keys[at], unknown)
+        own = (math.nan,) * tokens.count(self.library.constant_id)
+        if self.constants is not None:
+            own = tuple(self.constants[at, : len(own)].tolist())
+        return Expression(tokens, self.library, self.keys[at], own)
 
 
 def expression(

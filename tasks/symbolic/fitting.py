@@ -63,6 +63,28 @@ def evaluate(tokens: Tensor, library: Library, x: Tensor, given: Tensor | None =
     return values(graph, x, given).index_select(0, graph.roots)
 
 
+def smooth_nmse(
+    tokens: Tensor, library: Library, points: Points, settings: Settings, constants: Tensor
+) -> Tensor:
+    """Return [N] the NMSE, differentiable in the constants [N, K]; inf where it is not finite.
+
+    Scale and offset follow the constants as in `fit`; what is inadmissible has derivative 0.
+    """
+    outer = _outer(constants.new_full((len(tokens), 2), torch.nan), settings)
+    with torch.no_grad():
+        nmse, _, _ = outer_fit(evaluate(tokens, library, points.x, constants), points, outer)
+    rows = (nmse.isfinite() & (tokens == library.constant_id).any(1)).nonzero().squeeze(1)
+    if not len(rows) or not constants.shape[1]:
+        return nmse
+    f, columns = lm.linear(tokens[rows], library, points.x, constants[rows].detach())
+    fine = columns.isfinite().all(2).all(1)
+    rows, f, columns = rows[fine], f[fine], columns[fine]
+    moved = constants[rows] - constants[rows].detach()
+    f = f + torch.einsum("nkp,nk->np", columns, moved)
+    found, _, _ = outer_fit(f, points, outer[rows])
+    return nmse.index_put((rows,), found)
+
+
 def _fit(
     tokens: Tensor,
     library: Library,

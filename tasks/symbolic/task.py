@@ -35,6 +35,7 @@ def task(
     operators: str | list[str] = "default",
     literals: list[str] | None = None,
     constants: int = 3,
+    drawn: bool = False,
     min_length: int = 1,
     max_length: int = 24,
     max_depth: int = 0,
@@ -55,6 +56,7 @@ def task(
     operators   names of operators, or the name of a set (default, koza, jin, ...)
     literals    numbers that may stand in an equation as they are: 1, 2, pi
     constants   how many fitted constants an equation may hold beside its factor; 0 for none
+    drawn       whether the policy draws the constants, in place of their being fitted
     nesting     groups of operators of which none may stand within another of the same group
     scale       whether a factor in front is fitted; left out: where constants are allowed
     offset      whether a constant is added to the whole, and fitted
@@ -69,6 +71,7 @@ def task(
         table,
         library(operators, table.variables, literals or (), constants > 0),
         max_constants=constants,
+        drawn=drawn,
         min_length=min_length,
         max_length=max_length,
         max_depth=max_depth,
@@ -86,6 +89,7 @@ def make_task(
     tokens: Library,
     *,
     max_constants: int = 3,
+    drawn: bool = False,
     min_length: int = 1,
     max_length: int = 24,
     max_depth: int = 0,
@@ -107,13 +111,15 @@ def make_task(
         nesting=nesting,
         distinct=tuple(name for name in DISTINCT if name != "div" or not one),
         units=units,
+        drawn=drawn,
     )
     breed: Any = None
+    bred = replace(environment, drawn=False)  # what is bred has its constants fitted
     if search == "evolution":
-        breed = Evolution(environment, table, scale=scale, offset=offset)
+        breed = Evolution(bred, table, scale=scale, offset=offset)
         breed = breed if measure else replace(breed, measure=0.0)
     elif search == "genetic":
-        breed = Genetic(environment)
+        breed = Genetic(bred)
     return Task(
         name="symbolic",
         environment=environment,

@@ -172,6 +172,20 @@ def test_an_ensemble_of_opinions_is_put_together(run: Any, robust: str) -> None:
             assert low - 1 <= found["reward"] <= (low + high) / 2 + 1e-12
 
 
+DRAWN = SYMBOLIC.replace(PLANETS, f"{PLANETS}\ndrawn = true\nsearch = \"genetic\"")
+
+
+@pytest.mark.parametrize("learner", ['kind = "pathwise"', 'kind = "ppo"'])
+def test_constants_drawn_by_the_policy(run: Any, learner: str) -> None:
+    """By pathwise gradients and by the score function, with evolution and replay beside them."""
+    more = '[[penalty]]\nkind = "complexity"\nweight = 0.001'
+    code, said, err = run(learner, more, "proposals = 4\nreplay = 4\nreplay_from = 2", DRAWN)
+    assert code == 0, err
+    assert said["stopped"] == "steps" and said["best"]
+    if "pathwise" in learner:
+        assert any(line.startswith("pathwise: where a number") for line in said["biased"])
+
+
 def test_noise_on_the_inputs(run: Any) -> None:
     text = SYMBOLIC.replace('kind = "fit"', 'kind = "noisy_fit"\nnoise = 0.05')
     code, said, err = run(text=text)
