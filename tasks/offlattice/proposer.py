@@ -1,34 +1,39 @@
-"""Search in the loop: conformations kicked out of their valley, then relaxed (basin hopping)."""
+"""Search in the loop: chains hop from valley to valley of the energy (basin hopping, compiled)."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
-import torch
 
 from designer.protocols import Floats, Purse
 from tasks.offlattice.design import Conformation, conformations
-from tasks.offlattice.energy import energy
-from tasks.offlattice.relax import Descent
+from tasks.offlattice.energy import MODELS
 
 SAME = 1e-4  # energies nearer than this are taken for the same valley
+ANEW = 0.1  # share of the walks that begin with any angles at all
+COOLEST = 0.1  # of the temperatures, in units of the warmest
+ENDLESS = 2**62
 
 
 @dataclass(frozen=True)
 class Relaxation:
-    """Proposes what the parents become after a random kick and `steps` quasi-Newton steps.
+    """Proposes the lowest valleys on walks that begin at the parents (Wales and Doye 1997).
 
-    A quarter of the kicks turn a few angles by normal numbers of deviation `kick`; a quarter turn
-    one and its neighbour back, which moves a part of the chain and leaves the rest as it lies; a
-    quarter are small, and everywhere; the others begin anew, with any angles at all. Parents of
-    the same energy count as one, and children of a known energy are left out. Every energy
-    computed is paid from `purse`, and relaxation ends where that is empty. Wales and Doye 1997.
+    A walk makes `hops` kicks, each followed by at most `steps` quasi-Newton steps, and goes on
+    from there by Metropolis at its own temperature, up to `temperature`. Three kicks of ten turn a
+    part of the chain about the line between its ends, which leaves the rest as it lies; others turn
+    some angles by normal numbers of deviation `kick`, all of them a little, crank, reverse or
+    mirror a part. Parents of the same energy count as one, and children of a known energy are
+    left out. Every energy computed is paid from `purse`, and walks end where that is empty.
     """
 
     steps: int = 100
     kick: float = 1.0
+    hops: int = 20
+    temperature: float = 0.5
     purse: Purse | None = None
 
     def __call__(
@@ -41,50 +46,42 @@ class Relaxation:
         distinct = list({round(parent.energy, 3): parent for parent in parents}.values())
         chosen = (len(distinct) * rng.random(count) ** 2).astype(np.int64)
         angles = np.stack([distinct[i].array for i in chosen])
-        relaxed = self.relaxed(self._kicked(angles, rng), sequence, model)
+        anew = rng.random(count) < ANEW
+        angles[anew] = rng.uniform(-np.pi, np.pi, size=angles.shape)[anew]
+        found = self.walked(angles, sequence, model, rng)
         known = [parent.energy for parent in distinct]
         children = []
-        for child in conformations(relaxed, sequence, model):
+        for child in conformations(found, sequence, model):
             if np.abs(np.array(known) - child.energy).min() > SAME:
                 known.append(child.energy)
                 children.append(child)
         return children
 
-    def relaxed(self, angles: np.ndarray, sequence: str, model: str) -> np.ndarray:
-        """Return angles [N, T, K] after relaxation; where the purse is empty, as they came."""
-        shape, count = angles.shape, len(angles)
-        if not self._affords(count):
-            return angles
-        flat = torch.from_numpy(angles.reshape(count, -1))
-        descent = Descent(lambda x: energy(x.reshape(-1, *shape[1:]), sequence, model), flat)
-        paid = self._pay(descent, 0)
-        for _ in range(self.steps):
-            if not self._affords(12 * count) or not descent.step():
-                break
-            paid = self._pay(descent, paid)
-        self._pay(descent, paid)
-        return descent.x.numpy().reshape(shape)
+    def walked(self, angles: Floats, sequence: str, model: str, rng: np.random.Generator) -> Floats:
+        """Return angles [N, T, K], the lowest on each walk; where the purse is empty, as given."""
+        from tasks.offlattice import kernels
 
-    def _kicked(self, angles: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-        count, length, _ = angles.shape
-        rows = np.arange(count)
-        kind = rng.integers(4, size=count)
-        noise = self.kick * rng.standard_normal(angles.shape)
-        few = rng.random((count, length)) < 1.5 / length
-        at = rng.integers(length, size=count)
-        few[rows, at] = True
-        crank = np.zeros_like(noise)
-        crank[rows, at] = noise[rows, at]
-        crank[rows, np.minimum(at + 1, length - 1)] -= noise[rows, at]
-        anew = rng.uniform(-np.pi, np.pi, size=angles.shape) - angles
-        choices = np.stack([0.2 * noise, noise * few[:, :, None], crank, anew])
-        kicked: Floats = angles + choices[kind, rows]
-        return kicked
-
-    def _affords(self, evaluations: int) -> bool:
-        return self.purse is None or self.purse.left is None or self.purse.left >= evaluations
-
-    def _pay(self, descent: Descent, paid: int) -> int:
+        count, left = len(angles), None if self.purse is None else self.purse.left
+        share = rng.uniform(np.log10(COOLEST), 0.0, size=count)
+        lowest, computed = kernels.hop(
+            angles.reshape(count, -1).copy(),
+            rng.integers(2**31, size=count),
+            list(MODELS).index(model),
+            strengths(sequence),
+            self.hops,
+            self.steps,
+            self.kick,
+            self.temperature * 10.0**share,
+            ENDLESS if left is None else left,
+        )
         if self.purse is not None:
-            self.purse.spend(descent.evaluations - paid)
-        return descent.evaluations
+            self.purse.spend(int(computed))
+        moved: Floats = lowest.reshape(angles.shape)
+        return moved
+
+
+def strengths(sequence: str) -> Any:
+    """Return [L, L] how much residues attract: 1 for AA, 1/2 for BB, -1/2 for AB."""
+    sticky = np.array([letter == "A" for letter in sequence])
+    a, b = sticky[:, None], sticky[None, :]
+    return np.where(a & b, 1.0, np.where(a ^ b, -0.5, 0.5))

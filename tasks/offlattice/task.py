@@ -17,13 +17,15 @@ from tasks.offlattice.proposer import Relaxation
 _PANEL, _MARGIN = 300.0, 30.0  # pixels
 
 
-def task(sequence: str, model: str = "2d", relaxation: int = 100, kick: float = 1.0) -> Task:
+def task(
+    sequence: str, model: str = "2d", relaxation: int = 100, kick: float = 1.0, hops: int = 20
+) -> Task:
     """Return the task of bending an AB chain to its lowest energy.
 
     `sequence` is a string of A and B, or a name such as "fibonacci 13"; `model` is 2d, 3d-angle
     or 3d-azimuth (three different energies: never compare across them). `relaxation` is how many
     quasi-Newton steps the proposer makes from each kicked conformation, `kick` how hard it kicks,
-    in radians. Raises InputError for a bad sequence or model.
+    in radians, `hops` how many kicks a walk makes. Raises InputError for a bad sequence or model.
     """
     chain, model = parse_chain(sequence), model_named(model)
     straight = np.full((1, len(chain) - 2, MODELS[model]), 0.1)
@@ -33,7 +35,7 @@ def task(sequence: str, model: str = "2d", relaxation: int = 100, kick: float = 
         parse=partial(parse_conformation, sequence=chain, model=model),
         show=show,
         draw=draw,
-        proposer=Relaxation(relaxation, kick),
+        proposer=Relaxation(relaxation, kick, hops),
         bucket=winding,
         examples=conformations(straight, chain, model),
         context={"sequence": chain, "model": model},

@@ -172,7 +172,7 @@ def test_an_ensemble_of_opinions_is_put_together(run: Any, robust: str) -> None:
             assert low - 1 <= found["reward"] <= (low + high) / 2 + 1e-12
 
 
-DRAWN = SYMBOLIC.replace(PLANETS, f"{PLANETS}\ndrawn = true\nsearch = \"genetic\"")
+DRAWN = SYMBOLIC.replace(PLANETS, f'{PLANETS}\ndrawn = true\nsearch = "genetic"')
 
 
 @pytest.mark.parametrize("learner", ['kind = "pathwise"', 'kind = "ppo"'])
