@@ -8,7 +8,7 @@ the expected payoff (Sutton and Barto 2018, section 2.8), against the mean of ea
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -16,6 +16,7 @@ import torch
 
 from designer.errors import InputError
 from designer.estimators import bandit_gradient
+from designer.proposing import engaged, memory_of, remind
 from designer.protocols import Purse
 
 
@@ -42,13 +43,11 @@ class Bandit:
     arms: Sequence[Any]
     settings: BanditSettings
     purse: Purse | None = None
+    policy: Any = None  # the campaign's
 
     def __post_init__(self) -> None:
         if self.purse is not None:
-            self.arms = [
-                replace(arm, purse=self.purse) if hasattr(arm, "purse") else arm
-                for arm in self.arms
-            ]
+            self.arms = [engaged(arm, self.purse, self.policy) for arm in self.arms]
         self.preferences = torch.zeros(len(self.arms), dtype=torch.float64)
         self.mean, self.mass = 0.0, 0.0
         self.drawn: list[int] = []  # the arm of each proposal that is being judged
@@ -98,10 +97,13 @@ class Bandit:
             "mean": self.mean,
             "mass": self.mass,
             "drawn": self.drawn,
+            "arms": [memory_of(arm) for arm in self.arms],
         }
 
     def restore(self, state: Mapping[str, Any]) -> None:
         """Go back to a checkpoint."""
+        for arm, held in zip(self.arms, state["arms"], strict=True):
+            remind(arm, held)
         self.preferences = torch.tensor(state["preferences"], dtype=torch.float64)
         self.mean, self.mass = float(state["mean"]), float(state["mass"])
         self.drawn = list(state["drawn"])

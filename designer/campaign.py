@@ -25,10 +25,11 @@ from designer.learner import Learner
 from designer.memory import DiversityFilter, Found
 from designer.meter import Meter
 from designer.objective import Objective
+from designer.proposing import engaged, memory_of, remind
 from designer.protocols import Scored, Task
 from designer.rehearsal import Rehearsal
 from designer.rollout import replay, rollout
-from designer.round import Batch, figures, rows
+from designer.round import Asked, Batch, figures, rows
 from designer.settings import Settings
 from designer.store import Store
 
@@ -72,12 +73,7 @@ class Campaign:
             max_failure_rate=settings.max_failure_rate,
             parse=task.parse,
         )
-        searching: Any = task.proposer
-        if hasattr(searching, "purse"):  # it judges by itself: that is counted too
-            given: dict[str, Any] = {"purse": self.meter}
-            if hasattr(searching, "policy"):  # it draws from the policy as it is learned
-                given["policy"] = learner.policy
-            self.task = replace(task, proposer=replace(searching, **given))
+        self.task = replace(task, proposer=engaged(task.proposer, self.meter, learner.policy))
         self.generator = torch.Generator().manual_seed(settings.seed)
         self.rng = np.random.default_rng(settings.seed)
         self.rehearsal = Rehearsal(self.task, settings, self.device)
@@ -103,6 +99,8 @@ class Campaign:
         if self.steps == 0:
             self.meter.preflight(self.task.examples[:2])
         before, started = self.seconds, time.monotonic()
+        self._open()
+        self.seconds = before + time.monotonic() - started
         reason = self.finished()
         while reason is None:
             batch = self.ask()
@@ -128,7 +126,8 @@ class Campaign:
         )
         actions, given = trajectory.actions.tolist(), trajectory.given  # crosses from the device
         designs = self.task.environment.decode(actions, **given)
-        return Batch(trajectory, actions, [*designs, *self._proposals()], given)
+        designs = [*designs, *self._proposals()]
+        return Batch(actions, designs, given, trajectory=trajectory)
 
     def batch(
         self,
@@ -141,9 +140,10 @@ class Campaign:
         with torch.no_grad():
             trajectory = replay(env, policy, actions, device=device, **(given or {}))
         actions, given = trajectory.actions.tolist(), trajectory.given
-        return Batch(trajectory, actions, [*env.decode(actions, **given), *proposed], given)
+        designs = [*env.decode(actions, **given), *proposed]
+        return Batch(actions, designs, given, trajectory=trajectory)
 
-    def judge(self, batch: Batch, *, run: bool = True) -> Scored:
+    def judge(self, batch: Asked, *, run: bool = True) -> Scored:
         """Return the batch judged, row by row; `run` False calls no oracle."""
         return self.objective(batch.designs, self.meter, run=run)
 
@@ -200,7 +200,7 @@ class Campaign:
             "meter": self.meter.state(),
             "filter": self.filter.state() if self.filter is not None else {},
             "multipliers": self.multipliers.state(),
-            "bandit": self.bandit.state() if self.bandit is not None else {},
+            "proposer": memory_of(self.task.proposer),
             "pending": None if self.pending is None else self.pending.plain(),
         } | self.rehearsal.state()
 
@@ -221,8 +221,7 @@ class Campaign:
             proposed = [self.task.parse(text) for text in texts]
             pending = state["pending"]
             self.pending = self.batch(pending["actions"], proposed, pending.get("given"))
-        if self.bandit is not None:
-            self.bandit.restore(state["bandit"])
+        remind(self.task.proposer, state["proposer"])
         if self.store is not None:
             self.store.rewind(self.steps)
 
@@ -237,6 +236,16 @@ class Campaign:
             )
 
     # -- the parts of a step -------------------------------------------------------------
+
+    def _open(self) -> None:
+        """Let a proposer that begins by itself search before the policy makes its first design."""
+        if self.steps > 0 or self.archive.best:
+            return
+        asked = Asked([], self._proposals())
+        if asked.designs:
+            scored = self.judge(asked)
+            keep = self.multipliers.keeps(scored)
+            self.rehearsal.remember(asked, scored, keep, self.steps, self.meter.spent)
 
     def _proposals(self) -> list[Any]:
         """Return what the proposer makes of the elites; before the first, what to begin from."""

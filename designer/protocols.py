@@ -222,10 +222,18 @@ class Oracle(Protocol[D_contra]):
 
 
 class Proposer(Protocol[D]):
-    """Search in the loop: what a task can do to finished designs (crossover, pull moves, ...)."""
+    """Search in the loop: what a task can do to finished designs (crossover, pull moves, ...).
+
+    One that remembers from call to call has `state()`, plain data for a checkpoint, and
+    `restore(state)`; it is a dataclass, so that each campaign has its own.
+    """
 
     def __call__(self, parents: Sequence[D], count: int, rng: np.random.Generator, /) -> list[D]:
-        """Return at most `count` new designs; parents come best first, without duplicates."""
+        """Return at most `count` new designs; parents come best first, without duplicates.
+
+        Without parents: none, or where it can begin by itself, what it finds before the policy
+        makes its first design.
+        """
 
 
 class Purse(Protocol):

@@ -13,7 +13,7 @@ from designer.learner import Learner
 from designer.memory import Archive, Elites, Found
 from designer.protocols import Scored, Spelling, Task
 from designer.rollout import retrace
-from designer.round import Batch
+from designer.round import Asked
 from designer.settings import Settings
 from designer.walk import spelling, together
 
@@ -29,7 +29,7 @@ class Rehearsal:
         self.archive = Archive(settings.keep)
 
     def remember(
-        self, batch: Batch, scored: Scored, keep: NDArray[np.bool_], step: int, spent: int
+        self, batch: Asked, scored: Scored, keep: NDArray[np.bool_], step: int, spent: int
     ) -> None:
         """Take in what is new, measured, and wanted by `keep` [N]."""
         elite: list[int] = []
@@ -45,7 +45,7 @@ class Rehearsal:
         for row, spelled in zip(elite, self._spelled(batch, elite), strict=True):
             self.elites.add(batch.designs[row], spelled, float(scored.reward[row]))
 
-    def _spelled(self, batch: Batch, rows: Sequence[int]) -> list[Spelling | None]:
+    def _spelled(self, batch: Asked, rows: Sequence[int]) -> list[Spelling | None]:
         """Return what builds each row's design; proposals are encoded all at once."""
         found: dict[int, Any] = {row: batch.spelling(row) for row in rows if row < batch.sampled}
         proposed = [row for row in rows if row >= batch.sampled]

@@ -11,10 +11,9 @@ from designer.store import DesignRow
 
 
 @dataclass(frozen=True)
-class Batch:
-    """What one step asks to have judged: B sampled rows, then the proposer's designs."""
+class Asked:
+    """What is to be judged: B sampled designs, then the proposer's."""
 
-    trajectory: Trajectory  # B rows
     actions: list[list[int]]  # [B][T] on the host, crossed once
     designs: Sequence[Any]  # [B + P], None where a row is not a design
     given: Mapping[str, Any] = field(default_factory=dict)  # [B] values, start; if any
@@ -35,7 +34,14 @@ class Batch:
         return {"actions": self.actions, "proposed": texts, "given": dict(self.given)}
 
 
-def rows(batch: Batch, scored: Scored) -> list[DesignRow]:
+@dataclass(frozen=True)
+class Batch(Asked):
+    """What one step asks to have judged, and the walks by which the policy made its part."""
+
+    trajectory: Trajectory = field(kw_only=True)  # B rows
+
+
+def rows(batch: Asked, scored: Scored) -> list[DesignRow]:
     """Return a row of the record for each design."""
     return [
         DesignRow(design and design.key, float(reward), float(weight), row >= batch.sampled)

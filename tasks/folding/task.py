@@ -65,6 +65,7 @@ def task(
     if density < 0:
         raise InputError(f"density is {density}, expected a number of populations, 0 for none")
     env = Chain(chain, lattice, name, symmetric, lookahead, window, grow, prune)
+    straight = Fold(chain, lattice, place.letters[0] * (len(chain) - 1))
     return Task(
         name="folding",
         environment=env,
@@ -72,22 +73,25 @@ def task(
         show=partial(show, matrix=name),
         draw=partial(draw, matrix=name),
         exports=partial(_files, matrix=name, env=env, density=density),
-        proposer=_proposer(search, env, search_steps, search_threads, goal),
+        proposer=_proposer(search, env, straight, search_steps, search_threads, goal),
         bucket=contact_class,
         optimal=Proof(least),
         goal=None if target_energy is None else Proof(target_energy),
-        examples=[Fold(chain, lattice, place.letters[0] * (len(chain) - 1))],
+        examples=[straight],
         context={"sequence": chain, "lattice": lattice, "matrix": name, "bound": least},
     )
 
 
-def _proposer(search: str, env: Chain, steps: int, threads: int, goal: float) -> Proposer[Fold]:
+def _proposer(
+    search: str, env: Chain, start: Fold, steps: int, threads: int, goal: float
+) -> Proposer[Fold]:
     if search == "enrichment":
         return Enrichment(env, steps or 256)
     if search == "pull_moves":
         return PullMoves(env.matrix, steps or 200)
     ready()
-    return ReplicaExchange(env.matrix, steps or 4_000_000, target=goal, threads=threads)
+    steps = steps or 4_000_000
+    return ReplicaExchange(env.matrix, steps, target=goal, threads=threads, start=start)
 
 
 def _files(

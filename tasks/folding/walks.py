@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from tasks.folding.kernels import compiled
+from tasks.folding.dice import stored
 
 Words = NDArray[np.uint64]
 Array = NDArray[Any]
@@ -24,7 +24,7 @@ _M4, _H01 = np.uint64(0x0F0F0F0F0F0F0F0F), np.uint64(0x0101010101010101)
 _S1, _S2, _S4, _S56 = np.uint64(1), np.uint64(2), np.uint64(4), np.uint64(56)
 
 
-@compiled
+@stored
 def ones(word: Any) -> int:
     """Return the number of bits set (H. Warren, Hacker's Delight, 5-1)."""
     word = word - ((word >> _S1) & _M1)
@@ -33,7 +33,7 @@ def ones(word: Any) -> int:
     return int((word * _H01) >> _S56)
 
 
-@compiled
+@stored
 def all_words(
     length: int, bit: Array, deltas: Array, side: int, words: Words, sought: Any, letters: Array
 ) -> int:
@@ -87,7 +87,7 @@ def all_words(
     return count
 
 
-@compiled
+@stored
 def rivals(words: Words, counts: Array, target: Any, wanted: Any, found: Array) -> None:
     """Compare a fold with all others for one sequence: `wanted` is the word of its H-H pairs.
 
@@ -112,7 +112,7 @@ def rivals(words: Words, counts: Array, target: Any, wanted: Any, found: Array) 
     found[4] = np.int64(best)
 
 
-@compiled
+@stored
 def ground(words: Words, counts: Array, wanted: Any, found: Array) -> int:
     """Return the place of a map with the most contacts; found gets these and how many folds."""
     most, ways, place = -1, 0, 0
@@ -126,7 +126,7 @@ def ground(words: Words, counts: Array, wanted: Any, found: Array) -> int:
     return place
 
 
-@compiled
+@stored
 def designing(words: Words, counts: Array, wanted: Words, places: Array) -> None:
     """Write for each sequence the place of its only ground state's map, or -1."""
     found = np.zeros(2, dtype=np.int64)

@@ -3,14 +3,20 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from cli.bench_folding import SETS, problems
 from cli.bench_folds import VARIANTS
+from cli.build import build
 from cli.main import invoke
+from cli.presets import fold
+from designer.campaign import Campaign
+from designer.checkpoint import load, save
 from designer.errors import InputError
+from designer.proposing import memory_of
 from tasks.folding.design import Fold
 from tasks.folding.exact import ground_states
 
@@ -34,6 +40,34 @@ def test_each_record_of_a_fasta_file_is_folded(
     assert {"best.pdb", "best.xyz", "best.html", "best.svg", "contacts.csv"} <= {
         p.name for p in (tmp_path / "1-one").iterdir()
     }
+
+
+def test_the_search_begins_before_the_policy_and_goes_on_after_a_checkpoint(
+    tmp_path: Path,
+) -> None:
+    def campaign(steps: int) -> Campaign:
+        document = fold("HPHPPHHPHPPHPHHPPHPHH", "cubic", "hp")
+        assignments = {"campaign.steps": steps, "task.search_steps": 3000, "policy.hidden": 8}
+        for name, value in assignments.items():
+            document.override(tuple(name.split(".")), value, "test")
+        return build(document).campaign()
+
+    brief = campaign(1)
+    brief.settings = replace(brief.settings, steps=None, target=0.1)
+    result = brief.run()
+    assert result.stopped == "target" and result.steps == 0 and result.evaluations > 1000
+    whole, cut = campaign(4), campaign(2)
+    whole.run()
+    cut.run()
+    save(tmp_path, cut.state())
+    again = campaign(4)
+    held = load(tmp_path)
+    assert held is not None
+    again.restore(held)
+    again.run()
+    assert memory_of(again.task.proposer) == memory_of(whole.task.proposer) != {}
+    assert again.archive.state() == whole.archive.state()
+    assert again.meter.spent == whole.meter.spent
 
 
 def test_no_record_is_folded_where_one_is_bad(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import json
 
 import numpy as np
 import pytest
@@ -10,14 +11,16 @@ import pytest
 from designer.errors import InputError
 from designer.testing import check_proposer, walk
 from tasks.folding import exchange
-from tasks.folding.design import Fold, first_meeting
+from tasks.folding.design import Fold, first_meeting, numbers
 from tasks.folding.energy import matrix_named
 from tasks.folding.environment import Chain
 from tasks.folding.exact import ground_states
-from tasks.folding.exchange import Ladder, ReplicaExchange, compiled, terrain_of
+from tasks.folding.exchange import ReplicaExchange
+from tasks.folding.ladder import Ladder
 from tasks.folding.lattices import LATTICES, lattice_named
 from tasks.folding.recheck import recheck
 from tasks.folding.task import task
+from tasks.folding.terrain import _unit, terrain_of
 
 PROTEIN = "GIVEQCCTSICSLYQLENYCN"
 SEQUENCE = "HPHPPHHPHPPHPHHPPHPH"
@@ -32,10 +35,8 @@ def ladder(
     folds: list[Fold], matrix: str, temperature: float, rebridging: float, target: float = -np.inf
 ) -> Ladder:
     terrain = terrain_of(folds[0].sequence, folds[0].lattice, matrix)
-    chains = terrain.placed(np.stack([fold.coordinates for fold in folds]))
-    heat = np.full(len(folds), temperature)
-    state = np.array([1, 2], dtype=np.uint64)
-    return Ladder(terrain, chains, heat, state, rebridging, target, keep=8)
+    texts, heat = [fold.letters for fold in folds], np.full(len(folds), temperature)
+    return Ladder(terrain, texts, heat, [1, 2], rebridging=rebridging, target=target, keep=8)
 
 
 def folds_of(made: Ladder, sequence: str) -> list[Fold]:
@@ -53,10 +54,8 @@ def test_chains_stay_whole_and_energies_right(name: str, matrix: str) -> None:
             fold = Fold(PROTEIN, name, text)
             assert first_meeting(fold.coordinates) is None
             assert recheck(fold, known) == pytest.approx(energy, abs=1e-6)
-        for row, grid in zip(made.chains, made.grids, strict=True):
-            expected = np.zeros_like(grid)
-            expected[row.astype(np.int64)] = np.arange(1, len(row) + 1)
-            assert (grid == expected).all(), "the grid and the chain tell different things"
+        assert (made.grids == made.terrain.grids(made.chains)).all(), "grid and chain disagree"
+        assert (made.chains[:, [0, -1]] == made.chains[:, [1, -2]]).all()
     assert 0 < made.computed <= made.proposed == 20 * 2000
 
 
@@ -68,53 +67,31 @@ def test_the_moves_reach_every_fold(name: str, length: int) -> None:
     every = ground_states("P" * length, name, keep=1 << 20)
     straight = Fold(sequence, name, lattice_named(name).letters[0] * (length - 1))
     made, seen = ladder([straight] * 4, "hp", 1.0, rebridging=0.2), set()
-    compiled()
     for _ in range(3000):
-        _climb(made, 10)
+        made.walk(1, 10)  # a ladder's own sweeps are longer
         seen |= {fold.key for fold in folds_of(made, sequence)}
         if len(seen) == every.degeneracy:
             break
     assert len(seen) == every.degeneracy
 
 
-def _climb(made: Ladder, steps: int) -> None:
-    """Ten steps a chain, where the ladder's own sweeps are longer."""
-    land = made.terrain
-    compiled().climb(
-        made.chains, made.grids, land.pairs, made.active, land.deltas, np.uint64(land.mask),
-        land.lattice.bipartite, made.energies, made.betas, made.order, 1, steps, made.share,
-        made.target, made.allowance, made.state, made.books, made.kept, made.fresh,
-    )  # fmt: skip
-
-
 @pytest.mark.parametrize("name", LATTICES)
 def test_rebridging_moves_bonds_and_no_point(name: str) -> None:
-    """Nearly all moves are rebridgings here: a dense fold stays on its points, but not itself."""
+    """All moves are rebridgings here: a dense fold stays on its points, but not as it is."""
     place = lattice_named(name)
     back = place.letters[1]
     letters = ("RRR" if name != "fcc" else "AAA").replace("R", place.letters[0])
     up = "I" if name == "fcc" else "U"
     snake = up.join([letters, back * 3, letters, back * 3, letters, back * 3])
     fold = Fold("HP" * 12, name, snake)
-    kernels, made = compiled(), ladder([fold], "hp", 1e9, rebridging=0.5)
-    points, seen = set(made.chains[0].tolist()), 0
-    land, bits = made.terrain, np.random.default_rng(0)
-    for drawn in bits.integers(0, 1 << 63, 4000, dtype=np.uint64):
-        chain, grid = made.chains[0], made.grids[0]
-        low, high = kernels.rebridge(
-            chain, grid, land.deltas, np.uint64(land.mask), drawn, made.state, made.fresh
-        )
-        if high < low:
-            continue
-        new = chain.copy()
-        new[low : high + 1] = made.fresh[low : high + 1]
-        assert set(new.tolist()) == points and len(set(new.tolist())) == len(new)
-        seen += bool((new != chain).any())  # a ring may come back to its place
-        apart = (new[1:] - new[:-1]) & np.uint64(land.mask)
-        assert np.isin(apart, land.deltas).all(), "a bond is broken"
-        chain[:] = new
-        grid[new.astype(np.int64)] = np.arange(1, len(new) + 1)
-    assert seen > 30
+    made = ladder([fold], "hp", 1e9, rebridging=1.0)
+    points, seen = set(made.chains[0].tolist()), {snake}
+    for _ in range(200):
+        made.walk(1, 20)
+        assert set(made.chains[0].tolist()) == points
+        seen.add(made.found()[-1][1])  # `found` spells the bonds, which fails where one is broken
+        assert recheck(folds_of(made, fold.sequence)[-1], matrix_named("hp")) == made.found()[-1][0]
+    assert len(seen) > 30
 
 
 @pytest.mark.parametrize(
@@ -149,6 +126,37 @@ def test_threads_change_nothing() -> None:
     assert found[0] == found[1] == found[2] and found[0]
     other = ReplicaExchange(steps=20_000)(parents, 32, np.random.default_rng(6))
     assert other != found[0]
+
+
+@pytest.mark.parametrize(("name", "matrix"), [("square", "hp"), ("fcc", "mj")])
+def test_the_ladders_stand_from_call_to_call_and_through_a_checkpoint(
+    name: str, matrix: str
+) -> None:
+    parents = random_folds(PROTEIN, name)
+    search, rng = ReplicaExchange(matrix, steps=20_000), np.random.default_rng(3)
+    search(parents, 8, rng)
+    held = json.loads(json.dumps(search.state()))
+    other = dataclasses.replace(search)
+    assert other.standing == [], "a copy for another campaign begins anew"
+    other.restore(held)
+    assert other.state() == search.state()
+    generator = rng.bit_generator.state
+    again = np.random.default_rng(0)
+    again.bit_generator.state = generator
+    for _ in range(3):
+        assert search(parents, 8, rng) == other(parents, 8, again)
+    assert other.state() == search.state() != held
+    assert search.standing[0].proposed > 3 * 20_000
+    search(random_folds(PROTEIN[:-1], name), 8, rng)
+    assert search.standing[0].chain == (PROTEIN[:-1], name), "another chain needs new ladders"
+
+
+def test_it_begins_without_parents_where_it_is_told_the_chain() -> None:
+    straight = Fold(SEQUENCE, "square", "R" * 19)
+    assert ReplicaExchange(steps=1000)([], 4, np.random.default_rng(0)) == []
+    search = ReplicaExchange(steps=400_000, start=straight, target=-9)
+    (best, *_) = search([], 4, np.random.default_rng(0))
+    assert recheck(best, matrix_named("hp")) == -9
 
 
 @dataclasses.dataclass
@@ -186,13 +194,14 @@ def test_energies_become_whole_numbers_without_loss() -> None:
     for matrix, unit in {"hp": 1.0, "mj": 0.01, "mj-reduced": 0.01}.items():
         terrain = terrain_of(PROTEIN, "square", matrix)
         assert terrain.unit == unit
-        again = terrain.pairs[:, 1:] * terrain.unit
-        np.testing.assert_allclose(again, matrix_named(matrix).pairs(PROTEIN), atol=1e-9)
+        fold = random_folds(PROTEIN, "square")[0]
+        (energy,) = terrain.energies(numbers(fold.letters, terrain.lattice)[None])
+        assert energy * unit == pytest.approx(recheck(fold, matrix_named(matrix)), abs=1e-9)
 
 
 def test_energies_that_are_no_round_numbers_are_kept_closely() -> None:
     pairs = np.array([[0, 0, -np.pi], [0, 0, 0], [-np.pi, 0, 0]])
-    unit = exchange._unit(pairs)
+    unit = _unit(pairs)
     assert abs(np.rint(pairs / unit) * unit - pairs).max() <= np.pi / 30000
 
 
@@ -221,7 +230,8 @@ def test_long_chains_in_space_are_left_to_plain_pull_moves() -> None:
 
 def test_the_task_searches_by_replica_exchange_until_its_target() -> None:
     made = task(SEQUENCE, target_energy=-9)
-    assert made.proposer == ReplicaExchange(target=-9)
+    straight = Fold(SEQUENCE, "square", "R" * 19)
+    assert made.proposer == ReplicaExchange(target=-9, start=straight)
     (best, *_) = made.proposer(random_folds(SEQUENCE, "square"), 4, np.random.default_rng(0))
     assert recheck(best, matrix_named("hp")) == -9
     assert type(task(SEQUENCE, search="pull_moves").proposer).__name__ == "PullMoves"

@@ -1,0 +1,31 @@
+"""Proposers that remember from call to call, and how a campaign keeps what they know."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any
+
+from designer.protocols import Purse
+
+
+def engaged(proposer: Any, purse: Purse, policy: Any) -> Any:
+    """Return the proposer as it serves a campaign, with nothing proposed yet.
+
+    If it judges by itself it pays from the purse; if it draws from a policy, it is that one.
+    """
+    offered = {"purse": purse, "policy": policy}
+    given: dict[str, Any] = {name: it for name, it in offered.items() if hasattr(proposer, name)}
+    return replace(proposer, **given) if given else proposer
+
+
+def memory_of(proposer: Any) -> dict[str, Any]:
+    """Return what a proposer remembers, as plain data; {} where it is one that does not."""
+    held: dict[str, Any] = proposer.state() if hasattr(proposer, "state") else {}
+    return held
+
+
+def remind(proposer: Any, state: Mapping[str, Any]) -> None:
+    """Bring a proposer back to what it remembered."""
+    if hasattr(proposer, "restore"):
+        proposer.restore(state)
