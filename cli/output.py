@@ -10,6 +10,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from cli.trace import progress
 from designer.campaign import Result
 from designer.memory import Found
 from designer.protocols import Task
@@ -39,6 +40,8 @@ def as_text(task: Task, result: Result, run: Path, top: int) -> str:
     if result.best:
         lines += ["", task.show(task.parse(result.best[0].design)), ""]
         lines += table(result.best[:top])
+        if (shared := ties(result)) > 1:
+            lines += [f"{shared} of the {len(result.best)} designs kept share the best reward"]
     else:
         within = " that keeps the constraints" if result.constraints else ""
         lines += [f"nothing was found: no valid design{within} was measured"]
@@ -49,6 +52,12 @@ def as_text(task: Task, result: Result, run: Path, top: int) -> str:
     lines += ["", f"{_why(result)}; {result.evaluations:,} evaluations in {result.seconds:.1f} s"]
     lines += [f"everything is in {run}"]
     return "\n".join(lines)
+
+
+def ties(result: Result) -> int:
+    """Return how many of the distinct designs that were kept have the best reward."""
+    rewards = [found.reward for found in result.best]
+    return sum(reward >= max(rewards) - 1e-9 for reward in rewards)
 
 
 def table(found: Sequence[Found]) -> list[str]:
@@ -67,9 +76,12 @@ def table(found: Sequence[Found]) -> list[str]:
 
 
 def write_files(task: Task, result: Result, run: RunDirectory, top: int) -> None:
-    """Write `best.csv`, `front.csv` and, where the designs can be drawn, `best.svg`."""
+    """Write `best.csv`, `front.csv`, `progress.svg`, `best.svg` and what the task exports."""
     run.write("best.csv", _csv(result.best))
     run.write("front.csv", _csv(result.front))
+    drawn = progress(run.store.metrics())
+    if drawn is not None:
+        run.write("progress.svg", drawn)
     shown = [task.parse(found.design) for found in result.best[:top]]
     if shown:
         run.write("best.svg", task.draw(shown))
