@@ -19,7 +19,7 @@ from designer.rundir import RunDirectory
 
 def as_object(task: Task, result: Result, run: Path) -> dict[str, Any]:
     """Return the one object that `--json` prints."""
-    return {
+    found: dict[str, Any] = {
         "run": str(run),
         "task": task.name,
         "evaluations": result.evaluations,
@@ -29,9 +29,10 @@ def as_object(task: Task, result: Result, run: Path) -> dict[str, Any]:
         "best": [_entry(found) for found in result.best],
         "front": [_entry(found) for found in result.front],
         "biased": list(result.biased),
-    } | (
-        {"constraints": [_plain(told) for told in result.constraints]} if result.constraints else {}
-    )
+    }
+    if result.constraints:
+        found["constraints"] = [_plain(told) for told in result.constraints]
+    return found | ({"memory": result.memory} if result.memory else {})
 
 
 def as_text(task: Task, result: Result, run: Path, top: int) -> str:
@@ -50,6 +51,7 @@ def as_text(task: Task, result: Result, run: Path, top: int) -> str:
     if symbols:
         lines += ["", "where " + ", ".join(symbols)]
     lines += ["", f"{_why(result)}; {result.evaluations:,} evaluations in {result.seconds:.1f} s"]
+    lines += [result.memory] if result.memory else []
     lines += [f"everything is in {run}"]
     return "\n".join(lines)
 

@@ -41,7 +41,7 @@ def summary(metrics: Mapping[str, float], settings: Settings) -> str:
         f"step {metrics['step'] + 1:.0f}  reward {metrics['reward']:.4g}  "
         f"best {metrics['best']:.6g}  distinct {metrics['distinct']:.0%}  "
         f"{metrics['evaluations'] / seconds:.0f} evaluations/s  {_prices(metrics)}"
-        f"{left(metrics, settings)}"
+        f"{_troubles(metrics)}{left(metrics, settings)}"
     )
 
 
@@ -50,6 +50,16 @@ def _prices(metrics: Mapping[str, float]) -> str:
     names = [name for name in metrics if name.startswith("multiplier_")]
     values = [(metrics[n], metrics[n.replace("multiplier", "excess")]) for n in names]
     return "".join(f"price {price:.3g} (excess {excess:+.2g})  " for price, excess in values)
+
+
+def _troubles(metrics: Mapping[str, float]) -> str:
+    """Return what went wrong and was survived; nothing where all is well."""
+    told = ""
+    if metrics.get("skipped"):
+        told += f"{metrics['skipped']:.0f} steps without a finite gradient  "
+    if metrics.get("halvings"):
+        told += f"out of memory: {metrics['rows_at_a_time']:.0f} rows at a time  "
+    return told
 
 
 def share(metrics: Mapping[str, float], settings: Settings) -> float:

@@ -9,6 +9,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+import torch
+
 from cli import output, pareto
 from cli.build import Parts, build
 from cli.credit import by_part, credit_lines
@@ -129,6 +131,8 @@ def search(campaign: Campaign, run: RunDirectory, options: Options) -> None:
             result = campaign.run(on_step=watcher, stop=stop, save=save)
         except OracleError as problem:
             result, failure = campaign.result("failed"), problem
+        except torch.OutOfMemoryError as problem:
+            result, failure = campaign.result("interrupted"), out_of_memory(problem, run)
         except Overdue:
             result = campaign.result("interrupted")
             failure = Interrupted(
@@ -148,6 +152,15 @@ def search(campaign: Campaign, run: RunDirectory, options: Options) -> None:
         )
     if result.stopped == "interrupted":
         raise Interrupted(f"interrupted; `designer resume {run.path}` continues")
+
+
+def out_of_memory(problem: BaseException, run: RunDirectory) -> Interrupted:
+    """Return what is said where the GPU's memory does not do, not even for one row at a time."""
+    said = str(problem).partition("\n")[0][:150]
+    return Interrupted(
+        f"the GPU ran out of memory ({said}); the last checkpoint is intact: free some of it, or "
+        f"take a larger one, and `designer resume {run.path}`; --device cpu goes on without it"
+    )
 
 
 def dismiss(objective: Objective) -> None:

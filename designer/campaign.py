@@ -48,6 +48,7 @@ class Result:
     front: Sequence[Found]
     constraints: Sequence[Mapping[str, Any]] = ()  # what became of each
     biased: Sequence[str] = ()  # what is biased by design, a line each
+    memory: str = ""  # what running out of it came to
 
 
 class Campaign:
@@ -97,7 +98,7 @@ class Campaign:
         end early; `save` is called every `checkpoint_every` steps and at the end.
         """
         if self.steps == 0:
-            self.meter.preflight(self.task.examples[:2])
+            self.preflight()
         before, started = self.seconds, time.monotonic()
         self._open()
         self.seconds = before + time.monotonic() - started
@@ -113,6 +114,14 @@ class Campaign:
                 save()
         save()
         return self.result(reason)
+
+    def preflight(self) -> None:
+        """Call the oracles on known designs, before anything is paid for.
+
+        Raises OracleError where one measures nothing, InputError where it lacks a column that
+        the objective asks for.
+        """
+        self.objective.check(self.meter.preflight(self.task.examples[:2]))
 
     def ask(self) -> Batch:
         """Return B sampled rows and the proposer's designs; nothing is judged yet."""
@@ -185,7 +194,8 @@ class Campaign:
         told = self.multipliers.report()
         biased = [*getattr(self.learner, "biased", []), *self.settings.biased]
         ended = (reason, self.meter.spent, self.seconds, self.steps)
-        return Result(*ended, best, front, told, biased)
+        memory = getattr(self.learner, "memory", "")
+        return Result(*ended, best, front, told, biased, memory)
 
     def state(self) -> dict[str, Any]:
         """Return everything that changes, as tensors and plain data."""

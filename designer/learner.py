@@ -22,8 +22,8 @@ from designer.descent import Descent, learns_apart, under
 from designer.errors import InputError
 from designer.extras import extras
 from designer.learning import LEARNERS, LearnerSettings, Ppo, Reinforce, Reinvent, RiskSeeking
+from designer.portions import Portions, added
 from designer.protocols import Policy, Trajectory
-from designer.rollout import evaluate, with_prior
 from designer.suiting import biases, needs_prior
 
 __all__ = ["LEARNERS", "Learner", "LearnerSettings", "Ppo", "Reinforce", "Reinvent", "RiskSeeking"]
@@ -54,6 +54,7 @@ class Learner:
         self.baseline.to(like.device)
         self.extras = extras(s, policy).to(like)
         self.descent = Descent(policy, dict(self.extras.items()), s)
+        self.portions = Portions()
         self.generator = torch.Generator().manual_seed(s.seed)
         self._check_prior()
 
@@ -77,6 +78,11 @@ class Learner:
         """What is biased by design here, a line each."""
         return biases(self.settings)
 
+    @property
+    def memory(self) -> str:
+        """What running out of memory came to; nothing where it never did."""
+        return self.portions.told
+
     def update(self, trajectory: Trajectory, reward: Tensor, weight: Tensor) -> dict[str, Tensor]:
         """Learn from sampled rows; return figures, each a number on the policy's device.
 
@@ -91,7 +97,7 @@ class Learner:
         batch = Batch(trajectory, credited, target, earned)
         metrics = [self._learn(part) for part in parts(batch, self.settings, self.generator)]
         self.baseline.observe(earned)
-        return averaged(metrics) | self._shares(batch)
+        return averaged(metrics) | self._shares(batch) | self.portions.figures(reward.device)
 
     def imitate(self, trajectory: Trajectory, reward: Tensor, weight: Tensor) -> dict[str, Tensor]:
         """Make given rows likelier, in one step; return loss, grad_norm and skipped.
@@ -100,16 +106,22 @@ class Learner:
         belong into `weight` [B].
         """
         trajectory = self._with_prior(trajectory)
-        reward, weight = self._aligned(reward, weight)
-        now = evaluate(self.policy, trajectory)
+        aligned = self._aligned(reward, weight)
+        loss = self.portions.fitted(lambda: self._imitated(trajectory, *aligned), len(weight))
+        norm, skipped = self.descent.take(aligned[1])
+        return {"loss": loss, "grad_norm": norm, "skipped": skipped}
+
+    def _imitated(self, trajectory: Trajectory, reward: Tensor, weight: Tensor) -> Tensor:
+        """Put the gradient of the imitation loss in place; return the loss."""
+        now = self.portions.evaluate(self.policy, trajectory)
         if self.settings.imitation == "likelihood":
             loss = estimators.weighted_likelihood(now.log_prob, weight)
         else:
             loss = self._aimed(self.settings.imitation, now, reward, weight)
         self.optimiser.zero_grad(set_to_none=True)
         (self.settings.imitation_weight * loss).backward()  # type: ignore[no-untyped-call]
-        norm, skipped = self.descent.take(weight)
-        return {"loss": loss.detach(), "grad_norm": norm, "skipped": skipped}
+        self.portions.pull(self.policy, now)
+        return loss.detach()
 
     @torch.no_grad()
     def part_credit(self, trajectory: Trajectory, reward: Tensor) -> Tensor:
@@ -131,6 +143,7 @@ class Learner:
         state |= {f"baseline.{k}": v for k, v in self.baseline.state_dict().items()}
         state |= {f"extras.{k}": v for k, v in self.extras.state_dict().items()}
         state |= self.descent.state_dict() | {"generator": self.generator.get_state()}
+        state["portions"] = self.portions.state()
         return {name: value.detach().clone().contiguous() for name, value in state.items()}
 
     def load_state_dict(self, state: Mapping[str, Tensor]) -> None:
@@ -140,6 +153,8 @@ class Learner:
         self.extras.load_state_dict(under(state, "extras."))
         self.descent.load_state_dict(state)
         self.generator.set_state(state["generator"].cpu())
+        if "portions" in state:  # checkpoints of earlier versions have none
+            self.portions.restore(state["portions"])
 
     def _earned(self, trajectory: Trajectory, reward: Tensor, weight: Tensor) -> Earned:
         """Return rewards and returns, with the prior's penalty and the shaping taken in."""
@@ -202,15 +217,22 @@ class Learner:
 
     def _learn(self, batch: Batch) -> dict[str, Tensor]:
         """Make one optimiser step on a part of a batch; return its figures."""
+        weight = batch.earned.weight
+        figures = self.portions.fitted(lambda: self._differentiated(batch), len(weight))
+        norm, skipped = self.descent.take(weight)
+        return figures | {"grad_norm": norm, "skipped": skipped}
+
+    def _differentiated(self, batch: Batch) -> dict[str, Tensor]:
+        """Put the gradient of a part of a batch in place; return its figures."""
         s, trajectory, weight = self.settings, batch.trajectory, batch.earned.weight
-        now = evaluate(self.policy, trajectory)
+        now = self.portions.evaluate(self.policy, trajectory)
         entropy = estimators.entropy_bonus(now.entropy, weight, s.entropy_decay)
         loss = self._policy_loss(now, batch) - s.entropy * entropy
         counted = (trajectory.active, weight)
         value = self._value(now)
         target = batch.target.expand_as(value)
         value_loss = estimators.value_loss(value, target, *counted)
-        norm, skipped = self._step(loss, s.value_weight * value_loss, now, weight)
+        self._backward(loss, s.value_weight * value_loss, now, weight)
         new, old = now.log_prob.detach(), trajectory.log_prob
         figures = {
             "loss": loss.detach(),
@@ -223,8 +245,6 @@ class Learner:
                 target,
                 *counted,
             ),
-            "grad_norm": norm,
-            "skipped": skipped,
         }
         if trajectory.prior_log_prob is not None:
             figures["kl_prior"] = estimators.kl_k1(new, trajectory.prior_log_prob, weight)
@@ -255,26 +275,22 @@ class Learner:
             return now.value
         return masking.chosen(self._action_values(now), now.actions) * now.active
 
-    def _step(
-        self, loss: Tensor, value_loss: Tensor, now: Trajectory, weight: Tensor
-    ) -> tuple[Tensor, Tensor]:
-        """Put the gradients of a part in place and step; return the gradient's norm, and 1 where
-        it was not finite."""
+    def _backward(self, loss: Tensor, value_loss: Tensor, now: Trajectory, weight: Tensor) -> None:
+        """Put the gradients of a part in place."""
         s, actor = self.settings, self.descent.actor
         critic = self.baseline.needs_value or self.baseline.needs_actions
         self.optimiser.zero_grad(set_to_none=True)
         if critic and not (s.natural or learns_apart(s)):
             loss, critic = loss + value_loss, False
         loss.backward(retain_graph=critic)  # type: ignore[no-untyped-call]
+        self.portions.pull(self.policy, now)
         if s.natural:
             natural.turn(self.policy, now, weight, actor, s.damping)
         if critic:
             heads = self.descent.groups[1].parameters if learns_apart(s) else actor
-            parts = torch.autograd.grad(value_loss, list(heads), allow_unused=True)
+            parts = self.portions.gradients(value_loss, heads, self.policy, now)
             for parameter, part in zip(heads, parts, strict=True):
-                held = parameter.grad
-                parameter.grad = part if held is None or part is None else held + part
-        return self.descent.take(weight)
+                parameter.grad = added(parameter.grad, part)
 
     def _by_part(self, trajectory: Trajectory, earned: Earned) -> Tensor:
         assert earned.taken is not None and earned.expected is not None
@@ -300,7 +316,11 @@ class Learner:
 
     def _with_prior(self, trajectory: Trajectory) -> Trajectory:
         """Return the trajectory with the prior's log-probabilities, where there is a prior."""
-        return trajectory if self.prior is None else with_prior(trajectory, self.prior)
+        prior = self.prior
+        if prior is None:
+            return trajectory
+        count = len(trajectory.actions)
+        return self.portions.fitted(lambda: self.portions.with_prior(trajectory, prior), count)
 
     def _with_agents(self, trajectory: Trajectory) -> Trajectory:
         """Return the trajectory with who made each choice, where agents are told apart."""
