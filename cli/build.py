@@ -17,7 +17,7 @@ from designer.config import Document, show
 from designer.constraints import Constraint, refuse_contradictions
 from designer.counterfactual import part_steps
 from designer.differentiable import DIFFERENTIABLE
-from designer.errors import InputError
+from designer.errors import InputError, listed
 from designer.laboratory import Laboratory
 from designer.learner import LEARNERS, Learner, LearnerSettings
 from designer.objective import Objective, Penalty, Term, identity
@@ -297,7 +297,7 @@ class _Plugins:
         kind = self.document.table((*path, "kind"), default)
         if isinstance(kind, str):
             return kind
-        known = ", ".join(registry)
+        known = listed(list(registry))
         if kind is None:
             raise self.document.error(path, f"{show(path)} needs a kind; known: {known}")
         raise self.document.error((*path, "kind"), f"{show(path)}.kind is not text; known: {known}")

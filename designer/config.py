@@ -9,6 +9,7 @@ from __future__ import annotations
 import copy
 import inspect
 import json
+import math
 import re
 import tomllib
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
@@ -155,6 +156,10 @@ class Document:
         values: dict[str, Any] = {}
         for name, parameter in settable.items():
             if name in given:
+                odd = signature.infinite(hints[name], parameter.default, given[name])
+                if odd is not None:
+                    key = show((*path, name))
+                    raise self.error((*path, name), f"{key} is {odd}, expected a finite number")
                 try:
                     values[name] = signature.converted(hints[name], given[name])
                 except ValidationError as problem:
@@ -266,18 +271,30 @@ def _element(items: list[Any], key: Any, place: str) -> Any:
 
 
 def _accused(table: Any, problem: str) -> list[str]:
-    """Return the key whose value, or else whose name, a message speaks of; [] for none."""
+    """Return the key that a message speaks of, by name and value or one of them; [] for none."""
     if not isinstance(table, dict):
         return []
-    values = [key for key, value in table.items() if repr(value) in problem and len(str(value)) > 1]
-    names = [key for key in table if re.search(rf"(?<![\w/.-]){re.escape(key)}(?![\w/-])", problem)]
-    return (values or names)[:1]
+
+    def said(text: str) -> bool:
+        return re.search(rf"(?<![\w/.-]){re.escape(text)}(?![\w/-]|\.\w)", problem) is not None
+
+    names = [key for key in table if said(key)]
+    values = [key for key, value in table.items() if any(map(said, _spellings(value)))]
+    return ([key for key in names if key in values] or values or names)[:1]
+
+
+def _spellings(value: Any) -> list[str]:
+    """Return how a message may write a value; short ones stand for too many things."""
+    if isinstance(value, str):
+        return [repr(value)]
+    return [text for text in {repr(value), str(value)} if len(text) > 1]
 
 
 def _say(value: Any) -> str:
     if isinstance(value, dict):
         return "a table"
-    text = json.dumps(value, default=str)
+    odd = isinstance(value, float) and not math.isfinite(value)
+    text = str(value) if odd else json.dumps(value, default=str)
     return text if len(text) <= 60 else text[:57] + "..."
 
 

@@ -11,6 +11,8 @@ DesignerError                 exit 1   never raised itself
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 
 class DesignerError(Exception):
     """What every error of ours derives from; `exit_code` is what the command line ends with."""
@@ -63,4 +65,11 @@ def nearest(word: str, known: object) -> str:
     close = difflib.get_close_matches(word, names, n=1, cutoff=0.5)
     if close:
         return f"did you mean {close[0]!r}?"
-    return "known: " + (", ".join(names) if names else "none")
+    return f"known: {listed(names)}"
+
+
+def listed(names: Sequence[str], most: int = 20) -> str:
+    """Return names with commas between them, the first ones of many."""
+    if len(names) > most:
+        return f"{', '.join(names[:most])} and {len(names) - most} more"
+    return ", ".join(names) or "none"

@@ -8,6 +8,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
+from designer.signature import Unbounded
+
 LEARNERS = {
     "reinforce": "designer.learning:Reinforce",
     "ppo": "designer.learning:Ppo",
@@ -73,7 +75,7 @@ class LearnerSettings:
     log_z_lr: float = 0.1  # step size of the learned log Z of trajectory balance
     imitation: Literal["likelihood", "augmented", "trajectory_balance"] = "likelihood"
     imitation_weight: float = 1.0  # weight of the imitation loss
-    max_grad_norm: float = 1.0  # longer gradients are shortened to this; inf never shortens
+    max_grad_norm: Unbounded = 1.0  # longer gradients are shortened to this; inf never shortens
     seed: int = 0  # of the shuffling into minibatches
 
     def __post_init__(self) -> None:

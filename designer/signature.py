@@ -8,12 +8,15 @@ from __future__ import annotations
 
 import inspect
 import json
+import math
 import sys
 import types
 import typing
 from collections.abc import Callable, Iterable
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
+
+Unbounded = Annotated[float, "unbounded"]  # a number that may be inf, which means: no limit
 
 
 def parameters(make: Callable[..., Any]) -> dict[str, inspect.Parameter]:
@@ -51,6 +54,21 @@ def converted(hint: Any, value: Any) -> Any:
     return adapter.validate_json(json.dumps(value, default=str), strict=True)
 
 
+def infinite(hint: Any, default: Any, value: Any) -> float | None:
+    """Return what is no finite number in a value, at any depth; None where all may stay.
+
+    inf is meant where the default is infinite or the annotation is `Unbounded`; nan never is.
+    """
+    if isinstance(value, dict | list):
+        parts = list(value.values()) if isinstance(value, dict) else value
+        found = (infinite(hint, default, part) for part in parts)
+        return next((one for one in found if one is not None), None)
+    if not isinstance(value, float) or math.isfinite(value):
+        return None
+    meant = hint == Unbounded or (isinstance(default, float) and math.isinf(default))
+    return None if meant and not math.isnan(value) else value
+
+
 def takes_path(hint: Any) -> bool:
     """Return whether the annotation is, or may be, a `pathlib.Path`."""
     return hint is Path or any(takes_path(part) for part in typing.get_args(hint))
@@ -66,6 +84,7 @@ def named(hint: Any) -> set[Any]:
 
 def type_name(hint: Any) -> str:
     """Return an annotation as a message shows it."""
+    hint = float if hint == Unbounded else hint
     text = hint.__name__ if isinstance(hint, type) else str(hint)
     return text.replace("typing.", "").replace("pathlib.", "").replace("NoneType", "None")
 

@@ -4,16 +4,17 @@ from __future__ import annotations
 
 import math
 import tomllib
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from designer import config
 from designer.errors import ConfigError, InputError
+from designer.signature import Unbounded
 from designer.toml import dump, positions
 
 TEXT = '''# a comment with [brackets] and = signs
@@ -95,7 +96,7 @@ values = st.recursive(
 )
 
 
-@settings(max_examples=50)
+@settings(max_examples=50, suppress_health_check=[HealthCheck.too_slow])
 @given(st.dictionaries(keys, values, max_size=4))
 def test_writing_reads_back_and_positions_are_complete(data: dict[str, Any]) -> None:
     text = dump(data)
@@ -110,8 +111,40 @@ def test_a_table_becomes_keyword_arguments(tmp_path: Path) -> None:
     assert document("").build(("t",), Settings, {"steps": 4}) == Settings(4)
 
 
-def test_infinite_values_pass() -> None:
-    assert math.isinf(document("[t]\nsteps = 1\nrate = inf").build(("t",), Settings).rate)
+@dataclass(frozen=True)
+class Open:
+    """Settings of which some may be infinite."""
+
+    step: float = 1.0
+    most: Unbounded = 1.0
+    high: float = math.inf
+    table: dict[str, float] = field(default_factory=dict)
+
+
+def test_infinity_is_taken_where_it_means_no_limit_and_nan_nowhere() -> None:
+    for line in ("most = inf", "high = inf", "high = 3", "step = 1e300"):
+        document(f"[t]\n{line}").build(("t",), Open)
+    for line, said in {
+        "step = inf": "t.step is inf",
+        "most = nan": "t.most is nan",
+        "high = -nan": "t.high is nan",
+        "table = {a = 1, b = -inf}": "t.table is -inf",
+    }.items():
+        with pytest.raises(ConfigError, match=rf"^c.toml:2:1: {said}, expected a finite number"):
+            document(f"[t]\n{line}").build(("t",), Open)
+
+
+def test_a_message_is_placed_by_name_and_value() -> None:
+    doc = document("[t]\nfirst = 10000\nsecond = 16\nthird = 16\nfile = 'x'\n")
+    for said, line in {
+        "third is 16, expected less": 4,
+        "second: -10000 is too little": 3,
+        "the value 10000 is odd": 2,
+        "'x' is no file": 5,
+        "nothing of this": 1,
+    }.items():
+        with pytest.raises(ConfigError, match=f"^c.toml:{line}:1: "), doc.blamed(("t",)):
+            raise InputError(said)
 
 
 @pytest.mark.parametrize(

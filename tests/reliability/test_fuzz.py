@@ -6,7 +6,6 @@ import os
 import random
 import time
 from collections.abc import Callable
-from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
@@ -15,9 +14,8 @@ import torch
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
-from cli.build import build
 from designer import checkpoint, config
-from designer.errors import ConfigError, InputError
+from designer.errors import InputError
 from tasks.molecules.tokens import tokenize
 from tasks.symbolic.library import library
 from tasks.symbolic.parser import parse
@@ -143,35 +141,3 @@ def test_checkpoints_of_any_bytes(tmp_path_factory: pytest.TempPathFactory, cont
     folder = tmp_path_factory.mktemp("c")
     (folder / checkpoint.NAME).write_bytes(content)
     read(checkpoint.load, folder, fails=True)
-
-
-def misspelt(word: str, rng: random.Random) -> str:
-    """Return the word with two letters exchanged, one left out or one doubled."""
-    at = rng.randrange(1, len(word) - 1)
-    kind = rng.randrange(3)
-    if kind == 0 and word[at] != word[at - 1]:
-        return word[: at - 1] + word[at] + word[at - 1] + word[at + 1 :]
-    return word[:at] + word[at + 1 :] if kind == 1 else word[:at] + word[at] + word[at:]
-
-
-@pytest.mark.parametrize("kind", ["fold", "equation", "molecule"])
-def test_misspelt_keys_are_found_and_corrected(kind: str) -> None:
-    """70 mutations of each shipped campaign: the place is right, the nearest spelling offered."""
-    file = Path(str(files("data"))) / "campaigns" / f"{kind}.toml"
-    lines = file.read_text(encoding="utf-8").splitlines()
-    keys = [n for n, line in enumerate(lines) if line[:1].isalpha() and "kind" not in line]
-    keys = [n for n in keys if len(lines[n].split(" =")[0]) > 3]
-    rng = random.Random(11)
-    for _ in range(70):
-        at = rng.choice(keys)
-        key = lines[at].split(" =")[0]
-        wrong = misspelt(key, rng)
-        indent = " " * rng.randrange(4)
-        changed = list(lines)
-        changed[at] = indent + lines[at].replace(key, wrong, 1)
-        text = "\n".join(changed)
-        with pytest.raises(ConfigError) as caught:
-            build(config.parse(text, "c.toml", file.parent))
-        said = str(caught.value)
-        assert said.startswith(f"c.toml:{at + 1}:{len(indent) + 1}: "), (wrong, said)
-        assert f"unknown key {wrong!r}" in said and f"did you mean {key!r}?" in said, said
