@@ -23,7 +23,7 @@ def validate(campaign: Path, options: Options) -> None:
     document = config.load(campaign)
     parts = build(document, allow_plugins=options.allow_plugins)
     if not asks_people(parts.objective):
-        parts.campaign().meter.preflight(parts.task.examples[:2])
+        parts.campaign().preflight()
     env = parts.task.environment
     judged = [oracle.name for oracle in parts.objective.oracles]
     size = sum(p.numel() for p in parts.policy.parameters())

@@ -314,11 +314,17 @@ def bench(
 
 
 @app.command()
-def doctor() -> None:
-    """Say what this installation consists of and whether it works."""
+@with_options(only=("allow_plugins", "debug"))
+def doctor(
+    options: Options,
+    campaign: Annotated[
+        Path | None, typer.Argument(metavar="[CAMPAIGN.toml]", help="A campaign to try out.")
+    ] = None,
+) -> None:
+    """Say whether this installation, this machine and a campaign work, with remedies."""
     from cli.doctor import doctor
 
-    doctor()
+    doctor(campaign, allow_plugins=options.allow_plugins)
 
 
 def main(arguments: list[str] | None = None) -> None:

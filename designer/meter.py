@@ -111,14 +111,15 @@ class Meter:
         completed = self._measure({key: designs[first[key]] for key in wanted}, fresh)
         return self._rows(designs, first, completed, fresh, len(paid) > left)
 
-    def preflight(self, examples: Sequence[Any]) -> None:
+    def preflight(self, examples: Sequence[Any]) -> dict[str, list[str]]:
         """Call every oracle on known designs before the first step; nothing is counted.
 
-        A resumed run whose oracles have measured something already does not ask again.
+        Return the columns each of them gives; a resumed run whose oracles have measured
+        something already does not ask again, and returns none.
         Raises OracleError, with the oracle's own message, where none of them can be measured.
         """
         if self._known or self._prepaid or self._journal.waiting:
-            return
+            return {}
         for oracle in self.oracles if examples else ():
             answer = self._called(oracle, call(oracle, examples))
             if all(np.isnan(values).all() for values in answer.columns.values()):
@@ -127,6 +128,7 @@ class Meter:
                     f"oracle {oracle.name!r} could not measure known designs "
                     f"(the first: {examples[0].text}): {reason}"
                 )
+        return dict(self._given)
 
     def state(self) -> dict[str, Any]:
         """Return what a checkpoint keeps: counts, the failure window, hashes of cheap keys."""

@@ -122,6 +122,15 @@ class Objective:
             exhausted=metered.exhausted,
         )
 
+    def check(self, given: Mapping[str, Sequence[str]]) -> None:
+        """Raise InputError where an oracle lacks a column that is asked of it; `given` are the
+        columns of those that are known."""
+        every = {column: np.empty(0) for columns in given.values() for column in columns}
+        parts: list[Any] = [*self.terms, *self.penalties, *self.constraints]
+        for part in parts:
+            if part.oracle.name in given:
+                _column(every, part.oracle, part.column)
+
     def merit(self, columns: Mapping[str, Floats]) -> Floats:
         """Return [B] the aggregate of the terms; NaN where unmeasured, -inf inadmissible."""
         total = float(sum(term.weight for term in self.terms))
