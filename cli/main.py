@@ -1,19 +1,20 @@
 """The command line: `designer equation | fold | molecule | run | ...`.
 
 Every command is thin and imports what it needs when it runs, so that `--help` answers at once.
-Errors are handled in one place, `main`: one line on stderr and the exit code of the error.
+Errors are handled in one place, `outcome`: one line on stderr and the exit code of the error.
 """
 
 from __future__ import annotations
 
 import sys
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
 from cli import prior_options
 from cli.options import LITTLE, Options, with_options
+from cli.outcome import outcome
 
 app = typer.Typer(
     help="Inverse design by policy gradients: equations, folds, molecules, and your own tasks.",
@@ -334,58 +335,7 @@ def main(arguments: list[str] | None = None) -> None:
 
 def invoke(arguments: list[str]) -> int:
     """Run one command and return its exit code; what went wrong is one line on stderr."""
-    debug = "--debug" in arguments
-    try:
-        code = typer.main.get_command(app).main(arguments, "designer", standalone_mode=False)
-        sys.stdout.flush()
-        return code if isinstance(code, int) else 0
-    except BrokenPipeError:
-        return _reader_gone()
-    except (KeyboardInterrupt, Exception) as problem:
-        if debug:
-            import traceback
-
-            traceback.print_exc()
-        return _explain(problem, arguments)
-
-
-def _explain(problem: BaseException, arguments: list[str]) -> int:
-    from designer.errors import DesignerError, Interrupted
-
-    if isinstance(problem, DesignerError):
-        return _say(str(problem), problem.exit_code)
-    if isinstance(problem, KeyboardInterrupt) or type(problem).__name__ == "Abort":
-        return _say("interrupted", Interrupted.exit_code)
-    if hasattr(problem, "format_message"):  # what Typer raises for a wrong command line
-        return _usage(problem, arguments)
-    if isinstance(problem, OSError) and problem.filename is not None:
-        return _say(f"{problem.filename}: {problem.strerror}", 3)
-    where = "run again with --debug for the traceback, and please report it"
-    return _say(f"a bug: {type(problem).__name__}: {problem} ({where})", 1)
-
-
-def _usage(problem: Any, arguments: list[str]) -> int:
-    context: Any = getattr(problem, "ctx", None)
-    if type(problem).__name__ == "NoArgsIsHelpError":
-        print(context.get_help())
-        return 2
-    text = " ".join(problem.format_message().split()).rstrip(".")
-    path = context.command_path if context is not None else "designer"
-    return _say(f"{text}; see `{path} --help`", 2)
-
-
-def _say(text: str, code: int) -> int:
-    line = " ".join(text.split("\n"))
-    print(f"designer: {line}", file=sys.stderr)
-    return code
-
-
-def _reader_gone() -> int:
-    """Nobody reads stdout any more (`designer ... | head`): end quietly."""
-    import os
-
-    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-    return 0
+    return outcome(app, arguments)
 
 
 if __name__ == "__main__":
