@@ -8,6 +8,7 @@ from typing import Any
 
 from rich.console import Console
 
+from cli.presets import campaigns
 from designer import plugins, signature
 from designer.errors import InputError, nearest
 
@@ -25,13 +26,19 @@ def listing(what: str) -> None:
     if not what:
         for name, entries in groups.items():
             console.print(f"[bold]{name}[/bold]: {', '.join(entries)}")
+        console.print(f"[bold]campaigns[/bold]: {', '.join(campaigns())}")
         console.print("\n`designer list NAME` shows the settings of one group.")
         return
     if what == "lattices":
         _lattices(console)
         return
+    if what == "campaigns":
+        for name, purpose in campaigns().items():
+            console.print(f"[bold]{name}[/bold]: {purpose}")
+        return
     if what not in groups:
-        raise InputError(f"nothing called {what!r} to list; {nearest(what, [*groups, 'lattices'])}")
+        known = [*groups, "lattices", "campaigns"]
+        raise InputError(f"nothing called {what!r} to list; {nearest(what, known)}")
     for name, place in groups[what].items():
         found = plugins.resolve(name, {name: place}, allow_plugins=True)
         console.print(f"[bold]{name}[/bold]")

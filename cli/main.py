@@ -244,7 +244,12 @@ def list_(
 
 @app.command()
 def init(
-    kind: Annotated[str, typer.Argument(metavar="KIND", help="equation, fold or molecule.")],
+    kind: Annotated[
+        str,
+        typer.Argument(
+            metavar="KIND", help="One of `designer list campaigns`: equation, fold, servers."
+        ),
+    ],
     out: Annotated[Path | None, typer.Option(help="File to write. Without it, KIND.toml.")] = None,
 ) -> None:
     """Write a commented campaign file to start from."""

@@ -1,4 +1,4 @@
-"""The shipped campaign files: what `equation`, `fold` and `molecule` run, and `init` writes.
+"""The shipped campaign files: what `equation`, `fold` and `molecule` run; `init` writes any.
 
 The commands change a few values of these files and go the same way as `designer run`.
 """
@@ -14,13 +14,22 @@ from designer.config import Document
 from designer.errors import InputError, nearest
 from designer.plugins import is_file
 
-KINDS = ("equation", "fold", "molecule")
+KINDS = ("equation", "fold", "molecule")  # those that have a command of their own
+FOLDER = Path(str(files("data"))) / "campaigns"
+
+
+def campaigns() -> dict[str, str]:
+    """Return every shipped campaign's name, and what its first line says it is for."""
+    found = {}
+    for file in sorted(FOLDER.glob("*.toml")):
+        with file.open(encoding="utf-8") as lines:
+            found[file.stem] = lines.readline().lstrip("# ").strip()
+    return found
 
 
 def shipped(kind: str) -> Document:
     """Return a shipped campaign file as a document; its data files are found where it lies."""
-    folder = Path(str(files("data"))) / "campaigns"
-    document = config.load(folder / f"{kind}.toml")
+    document = config.load(FOLDER / f"{kind}.toml")
     document.places, document.name = {}, ""  # nobody wrote this file: no place in it helps
     return document
 
@@ -80,11 +89,11 @@ def molecule(
 
 def init(kind: str, out: Path | None) -> None:
     """Write a shipped campaign file to start from."""
-    if kind not in KINDS:
-        raise InputError(f"no campaign {kind!r} to start from; {nearest(kind, KINDS)}")
+    known = campaigns()
+    if kind not in known:
+        raise InputError(f"no campaign {kind!r} to start from; {nearest(kind, known)}")
     target = out or Path(f"{kind}.toml")
     if target.exists():
         raise InputError(f"{target}: is there already; name another with --out")
-    folder = Path(str(files("data"))) / "campaigns"
-    target.write_bytes((folder / f"{kind}.toml").read_bytes())
+    target.write_bytes((FOLDER / f"{kind}.toml").read_bytes())
     print(f"wrote {target}; run it with: designer run {target}")

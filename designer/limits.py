@@ -22,6 +22,7 @@ from designer.enumeration import batches, gap
 from designer.learning import LearnerSettings
 from designer.protocols import Scored
 from designer.robust import ROBUST, combined
+from designer.smooth import three_ways
 
 
 @dataclass(frozen=True)
@@ -92,6 +93,7 @@ def _orders(bench: Bench) -> list[Limit]:
         _order("worst case, radius -> 0", 0.5, lambda x: away(baseline="kl_ball", radius=x)),
         _order("natural gradient, damping -> infinity", 1, lambda x: turned(1.0 / x)),
         _order("gumbel-softmax, temperature -> 0", 2, relaxation_bias),
+        _order("deterministic gradient, deviation -> 0", 2, determined),
     ]
 
 
@@ -105,6 +107,7 @@ def _outside(bench: Bench) -> list[Limit]:
     wide = float(np.abs(combined(many, np.ones(3), "kl", radius=50.0) - many.min(1)).max())
     preferences = torch.linspace(-1, 1, 4, dtype=torch.float64)
     return [
+        _same("pathwise = score function", *three_ways(0.3)[:2]),
         Limit("constraint, multiplier 0", "exact", _unpriced(), 0.0),
         Limit("pid without P and D = dual ascent", "exact", _controlled(), EXACT),
         Limit("ensemble of one", "exact", alone, EXACT),
@@ -137,6 +140,12 @@ def compatible(bench: Bench) -> tuple[Tensor, Tensor]:
     weights = natural.compatible(bench.score, bench.toy.weight, bench.toy.reward)
     fitted = bench.score @ weights
     return bench.score.T @ (bench.toy.weight * fitted), mean(bench)
+
+
+def determined(deviation: float) -> float:
+    """Return how far the deterministic policy gradient is from that of the mean reward."""
+    score, _, still = three_ways(deviation)
+    return gap(score, still)
 
 
 def relaxation_bias(tau: float) -> float:

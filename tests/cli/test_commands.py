@@ -16,6 +16,7 @@ from typing import Any
 import pytest
 
 from cli.main import invoke
+from cli.presets import campaigns
 
 CHAIN = "HPHPPHHPHPPHPHHPPHPH"
 QUICK = ("--set", "campaign.batch_size=16", "--set", "policy.hidden=8", "--quiet")
@@ -262,7 +263,7 @@ def test_results_that_cannot_be_used(ran: Ran, change: Callable[[str], str], pla
     assert ran("ask", "job", "3")[1] == out, "the designs still wait"
 
 
-@pytest.mark.parametrize("kind", ["equation", "fold", "molecule"])
+@pytest.mark.parametrize("kind", campaigns())
 def test_init_writes_a_campaign_that_runs(ran: Ran, kind: str) -> None:
     assert ran("init", kind)[0] == 0
     code, out, _ = ran("validate", f"{kind}.toml")
@@ -273,10 +274,20 @@ def test_init_writes_a_campaign_that_runs(ran: Ran, kind: str) -> None:
     assert code == 3 and "is there already" in err
 
 
+def test_every_shipped_campaign_is_listed_and_documented(ran: Ran) -> None:
+    code, out, _ = ran("list", "campaigns")
+    lines = dict(line.split(": ", 1) for line in out.splitlines())
+    assert code == 0 and lines.keys() == campaigns().keys() and len(lines) >= 8
+    assert all(text.endswith(".") for text in lines.values())
+    pages = [page.read_text() for page in (Path(__file__).parents[2] / "docs").glob("*.md")]
+    for name in lines:
+        assert any(f"init {name}" in page for page in pages), name
+
+
 @pytest.mark.parametrize(
     "what",
     ["", "tasks", "oracles", "penalties", "transforms", "policies", "learners", "tables",
-     "lattices"],
+     "lattices", "campaigns"],
 )  # fmt: skip
 def test_lists(ran: Ran, what: str) -> None:
     code, out, _ = ran("list", what) if what else ran("list")
