@@ -87,8 +87,11 @@ class Learner:
         """Learn from sampled rows; return figures, each a number on the policy's device.
 
         `reward` is [B], or [B, T] where steps pay; `weight` [B] is 0 where unmeasured. Figures
-        are means over the optimiser steps made, `skipped` is their number without effect.
+        are means over the optimiser steps made, `skipped` is their number without effect. Nothing
+        is learned, and there are none, where the settings learn from replay alone.
         """
+        if not self.settings.sampled:
+            return {}
         trajectory = self._with_agents(self._with_prior(trajectory))
         earned = self._earned(trajectory, *self._aligned(reward, weight))
         with torch.no_grad():
@@ -105,7 +108,9 @@ class Learner:
         `reward` [B] is used by the augmented likelihood and by trajectory balance only; ranks
         belong into `weight` [B].
         """
-        trajectory = self._with_prior(trajectory)
+        s = self.settings
+        if s.imitation == "augmented" or (s.imitation == "trajectory_balance" and s.tilt):
+            trajectory = self._with_prior(trajectory)
         aligned = self._aligned(reward, weight)
         loss = self.portions.fitted(lambda: self._imitated(trajectory, *aligned), len(weight))
         norm, skipped = self.descent.take(aligned[1])
@@ -113,11 +118,12 @@ class Learner:
 
     def _imitated(self, trajectory: Trajectory, reward: Tensor, weight: Tensor) -> Tensor:
         """Put the gradient of the imitation loss in place; return the loss."""
+        s = self.settings
         now = self.portions.evaluate(self.policy, trajectory)
-        if self.settings.imitation == "likelihood":
+        if s.imitation == "likelihood":
             loss = estimators.weighted_likelihood(now.log_prob, weight)
         else:
-            loss = self._aimed(self.settings.imitation, now, reward, weight)
+            loss = self._aimed(s.imitation, now, reward, weight)
         self.optimiser.zero_grad(set_to_none=True)
         (self.settings.imitation_weight * loss).backward()  # type: ignore[no-untyped-call]
         self.portions.pull(self.policy, now)
@@ -263,6 +269,8 @@ class Learner:
         """Return how far the rows' likelihood is from the one that their score aims at."""
         prior, sigma = now.prior_log_prob, self.settings.sigma
         prior = None if prior is None else prior.to(now.log_prob.dtype)
+        if loss == "trajectory_balance" and not self.settings.tilt:
+            prior = None
         if loss == "trajectory_balance":
             log_z = self.extras["partition"]()
             return estimators.trajectory_balance(now.log_prob, log_z, score, weight, sigma, prior)

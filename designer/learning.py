@@ -24,6 +24,7 @@ LEARNERS = {
     "coma": "designer.learning:Coma",
     "reinvent": "designer.learning:Reinvent",
     "trajectory_balance": "designer.learning:TrajectoryBalance",
+    "elite_balance": "designer.learning:EliteBalance",
 }
 
 BaselineName = Literal[
@@ -75,6 +76,8 @@ class LearnerSettings:
     log_z_lr: float = 0.1  # step size of the learned log Z of trajectory balance
     imitation: Literal["likelihood", "augmented", "trajectory_balance"] = "likelihood"
     imitation_weight: float = 1.0  # weight of the imitation loss
+    tilt: bool = True  # trajectory balance starts from the prior, where there is one
+    sampled: bool = True  # learn from the sampled designs too; False: from replay alone
     max_grad_norm: Unbounded = 1.0  # longer gradients are shortened to this; inf never shortens
     seed: int = 0  # of the shuffling into minibatches
 
@@ -203,3 +206,18 @@ class TrajectoryBalance(LearnerSettings):
     imitation: Literal["likelihood", "augmented", "trajectory_balance"] = "trajectory_balance"
     sigma: float = 30.0
     entropy: float = 0.0
+
+
+@dataclass(frozen=True)
+class EliteBalance(TrajectoryBalance):
+    """Trajectory balance on the best found alone: the learner of Genetic GFN (Kim et al. 2024).
+
+    Needs `campaign.replay`; with `campaign.rounds` = 8 as there. A prior is where it begins, not
+    what it stays near to (`tilt = true` does that). **Biased**: what was sampled teaches only if
+    it is among the best. arXiv 2402.05961
+    """
+
+    sampled: bool = False
+    tilt: bool = False
+    sigma: float = 50.0
+    lr: float = 5e-4

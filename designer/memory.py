@@ -8,9 +8,9 @@ designs with their raw scores, and the Pareto front of reward against complexity
 
 from __future__ import annotations
 
-from bisect import insort
+from bisect import bisect_left, insort
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any, Literal
 
 import numpy as np
@@ -20,7 +20,7 @@ from designer.protocols import Floats, Spelling
 
 @dataclass(frozen=True)
 class Elite:
-    """A remembered design. `actions` build it; None where the environment cannot."""
+    """A remembered design. `actions` build it; None where it is not spelled yet, or cannot be."""
 
     reward: float
     order: int  # when it was added; breaks ties, so the memory is the same on every run
@@ -28,6 +28,7 @@ class Elite:
     actions: tuple[int, ...] | None
     given: Mapping[str, Any] = field(default_factory=dict)  # what goes with them: values, start
     key: str = ""  # of the design that was judged; one built again from actions may lack numbers
+    barred: bool = False  # the environment cannot build it: it is never replayed
 
     @property
     def rank(self) -> tuple[float, int]:
@@ -71,13 +72,21 @@ class Elites:
         """Return at most `count` elites, best first."""
         return self._items[:count]
 
+    def spell(self, elite: Elite, spelled: Spelling | None) -> None:
+        """Give a remembered elite another spelling; None bars it from replay."""
+        place = bisect_left(self._items, elite.rank, key=lambda e: e.rank)
+        whole = Spelling(()) if spelled is None else spelled
+        actions = None if spelled is None else tuple(int(a) for a in whole.actions)
+        barred = spelled is None
+        self._items[place] = replace(elite, actions=actions, given=whole.given, barred=barred)
+
     def draw(self, count: int, rng: np.random.Generator) -> list[Elite]:
-        """Return at most `count` distinct elites, drawn by rank.
+        """Return at most `count` distinct elites that are not barred, drawn by rank.
 
         The weight of rank r among n is 1 / (focus * n + r): Tripp et al. 2020
         (arXiv 2006.09191), as in Genetic GFN. A small `focus` looks at the very best only.
         """
-        usable = [elite for elite in self._items if elite.actions is not None]
+        usable = [elite for elite in self._items if not elite.barred]
         if len(usable) <= count:
             return usable
         weights = 1.0 / (self.focus * len(usable) + np.arange(len(usable)))
@@ -87,9 +96,9 @@ class Elites:
     def state(self) -> dict[str, Any]:
         """Return plain data for a checkpoint."""
         rows = [
-            [e.reward, e.order, e.design.text, e.actions and list(e.actions), dict(e.given), e.key]
-            for e in self._items
-        ]
+            [e.reward, e.order, e.design.text, e.actions and list(e.actions), dict(e.given), e.key,
+             e.barred] for e in self._items
+        ]  # fmt: skip
         return {"added": self._added, "rows": rows}
 
     def restore(
@@ -97,11 +106,11 @@ class Elites:
     ) -> None:
         """Go back to a checkpoint; `rebuild(text, spelling)` returns the design."""
         self._added, self._items = state["added"], []
-        for reward, order, text, actions, given, key in state["rows"]:
+        for reward, order, text, actions, given, key, barred in state["rows"]:
             spelled = None if actions is None else Spelling(tuple(actions), given)
             design = rebuild(text, spelled)
             held = None if actions is None else tuple(actions)
-            self._items.append(Elite(reward, order, design, held, given, key))
+            self._items.append(Elite(reward, order, design, held, given, key, barred))
         self._keys = {elite.key for elite in self._items}
 
 

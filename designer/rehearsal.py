@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
+from itertools import islice
 from typing import Any
 
 import numpy as np
@@ -10,12 +12,14 @@ import torch
 from numpy.typing import NDArray
 
 from designer.learner import Learner
-from designer.memory import Archive, Elites, Found
-from designer.protocols import Scored, Spelling, Task
-from designer.rollout import retrace
-from designer.round import Asked
+from designer.memory import Archive, Elite, Elites, Found
+from designer.protocols import Scored, Spelling, Task, Trajectory
+from designer.rollout import attempt
+from designer.round import Asked, Batch
 from designer.settings import Settings
-from designer.walk import spelling, together
+from designer.walk import spelling, stacked, together, trimmed, unjudged
+
+TRIES = 3  # spellings guessed for a design that has none yet
 
 
 class Rehearsal:
@@ -25,8 +29,10 @@ class Rehearsal:
         self.settings, self.device = settings, device
         self.env, self.parse = task.environment, task.parse
         self.encode = getattr(task.environment, "encode", None)
+        self.guess = getattr(task.environment, "guess", None)
         self.elites = Elites(settings.elites, focus=settings.focus)
         self.archive = Archive(settings.keep)
+        self._walked: dict[str, Trajectory] = {}  # how the environment sees elites, by key
 
     def remember(
         self, batch: Asked, scored: Scored, keep: NDArray[np.bool_], step: int, spent: int
@@ -42,35 +48,117 @@ class Rehearsal:
                 self.archive.add(Found(done.text, reward, scores, *place, done.key, merit))
             if reward > self.elites.threshold:
                 elite.append(row)
+        walked = {}
         for row, spelled in zip(elite, self._spelled(batch, elite), strict=True):
             self.elites.add(batch.designs[row], spelled, float(scored.reward[row]))
+            if row < batch.sampled:
+                walked[batch.designs[row].key] = row
+        again = self.settings.rounds > 1 or not self.settings.augment  # else all is spelled anew
+        if self.settings.replay and again and walked and isinstance(batch, Batch):
+            parts = trimmed(unjudged(batch.trajectory.rows(list(walked.values()))))
+            self._walked |= dict(zip(walked, parts, strict=True))
 
     def _spelled(self, batch: Asked, rows: Sequence[int]) -> list[Spelling | None]:
-        """Return what builds each row's design; proposals are encoded all at once."""
+        """Return what builds each row's design; proposals are encoded all at once.
+
+        Where an environment can guess spellings, proposals wait until they are drawn for replay.
+        """
         found: dict[int, Any] = {row: batch.spelling(row) for row in rows if row < batch.sampled}
         proposed = [row for row in rows if row >= batch.sampled]
-        if proposed and self.encode is not None:
+        if proposed and self.encode is not None and self.guess is None:
             encoded = self.encode([batch.designs[row] for row in proposed], None)
             found |= dict(zip(proposed, encoded, strict=True))
         return [None if found.get(row) is None else spelling(found[row]) for row in rows]
 
     def imitate(self, learner: Learner, rng: np.random.Generator) -> dict[str, Any]:
         """Replay rank-drawn elites, spelled anew where the task knows several spellings."""
-        if self.settings.replay == 0 or len(self.elites) < self.settings.replay_from:
+        settings = self.settings
+        if settings.replay == 0 or len(self.elites) < settings.replay_from:
             return {}
-        drawn = self.elites.draw(self.settings.replay, rng)
-        if not drawn:
-            return {}
-        rows = [Spelling(elite.actions or (), elite.given) for elite in drawn]
-        if self.settings.augment and self.encode is not None:
-            spelled = self.encode([elite.design for elite in drawn], rng)
-            rows = [spelling(new) if new else old for new, old in zip(spelled, rows, strict=True)]
-        actions, given = together(rows)
-        trajectory = retrace(self.env, actions, device=self.device, **given)
-        rewards = np.array([elite.reward for elite in drawn])
-        reward = torch.as_tensor(rewards, dtype=torch.float32).to(self.device)
-        metrics = learner.imitate(trajectory, reward, torch.ones_like(reward))
-        return {f"imitation_{name}": value for name, value in metrics.items()}
+        rounds = [self.elites.draw(settings.replay, rng) for _ in range(settings.rounds)]
+        self._walk(rounds, rng)
+        times = Counter(elite.key for drawn in rounds for elite in drawn)
+        distinct = {elite.key: elite for drawn in rounds for elite in drawn}
+        known = [elite for elite in distinct.values() if elite.key in self._walked]
+        counts = np.array([times[elite.key] for elite in known], dtype=np.float64)
+        figures: dict[str, list[Any]] = {}
+        for part in self._parts(known, counts, rng):
+            trajectory = stacked([self._walked[known[i].key] for i in part])
+            reward = self._tensor([known[i].reward for i in part])
+            told = learner.imitate(trajectory, reward, self._tensor(counts[part]))
+            for name, value in told.items():
+                figures.setdefault(f"imitation_{name}", []).append(value)
+        return {name: torch.stack(values).mean() for name, values in figures.items()}
+
+    def _parts(
+        self, elites: Sequence[Elite], counts: NDArray[np.float64], rng: np.random.Generator
+    ) -> list[NDArray[np.int64]]:
+        """Return places of elites in minibatches, one a round: of similar length and equal weight.
+
+        An elite that was drawn several times is walked once, and counts as often; rows of similar
+        length leave little to pad.
+        """
+        lengths = [self._walked[elite.key].actions.shape[1] for elite in elites]
+        ranked = np.argsort(lengths, kind="stable")
+        if self.settings.rounds == 1 or not len(ranked):
+            return [ranked] if len(ranked) else []
+        middle = counts[ranked].cumsum() - counts[ranked] / 2
+        belongs = (middle * self.settings.rounds / counts.sum()).astype(np.int64)
+        order = rng.permutation(self.settings.rounds).tolist()
+        parts = [ranked[belongs == place] for place in order]
+        return [part for part in parts if len(part)]
+
+    def _tensor(self, values: Any) -> torch.Tensor:
+        return torch.as_tensor(np.asarray(values), dtype=torch.float32).to(self.device)
+
+    def _walk(self, rounds: Sequence[Sequence[Elite]], rng: np.random.Generator) -> None:
+        """Walk what was drawn and is not walked yet, and the first round's new spellings.
+
+        A walk is kept until its elite is spelled anew or forgotten; it follows from the spelling
+        alone, so a resumed run finds the same one again.
+        """
+        anew = {elite.key for elite in rounds[0]} if self.settings.augment else set()
+        distinct = {elite.key: elite for drawn in rounds for elite in drawn}
+        tries: list[tuple[Elite, Spelling]] = []
+        new = [e for e in distinct.values() if e.key in anew or e.actions is None]
+        for elite, spelled in zip(new, self._spellings(new, rng), strict=True):
+            tries += [(elite, each) for each in spelled]
+        for elite in distinct.values():
+            if elite.actions is not None and elite.key not in self._walked:
+                tries.append((elite, Spelling(elite.actions, elite.given)))
+        if tries:
+            self._take(tries)
+        for elite in new:
+            if elite.actions is None and elite.key not in self._walked:
+                self.elites.spell(elite, None)
+        if len(self._walked) > 2 * self.settings.elites:
+            held = {elite.key for elite in self.elites.best(self.settings.elites)}
+            self._walked = {key: walk for key, walk in self._walked.items() if key in held}
+
+    def _take(self, tries: Sequence[tuple[Elite, Spelling]]) -> None:
+        """Walk the spellings all together, and keep the first that is legal for each elite."""
+        actions, given = together([spelled for _, spelled in tries])
+        trajectory, wrong = attempt(self.env, actions, device=self.device, **given)
+        walks, done = trimmed(trajectory), set[str]()
+        for (elite, spelled), walk, at in zip(tries, walks, wrong.tolist(), strict=True):
+            if at < 0 and elite.key not in done:
+                done.add(elite.key)
+                self._walked[elite.key] = walk
+                if tuple(spelled.actions) != elite.actions:
+                    self.elites.spell(elite, spelled)
+
+    def _spellings(self, elites: Sequence[Elite], rng: np.random.Generator) -> list[list[Spelling]]:
+        """Return spellings to try for each elite: new ones, `TRIES` for one that has none yet."""
+        if self.encode is None or not elites:
+            return [[] for _ in elites]
+        if self.guess is None:
+            source = rng if self.settings.augment else None
+            rows = self.encode([elite.design for elite in elites], source)
+            return [[] if row is None else [spelling(row)] for row in rows]
+        counts = [1 if elite.actions is not None else TRIES for elite in elites]
+        asked = [e.design for e, n in zip(elites, counts, strict=True) for _ in range(n)]
+        rows = iter(self.guess(asked, rng))
+        return [[Spelling(row) for row in islice(rows, n) if row is not None] for n in counts]
 
     def state(self) -> dict[str, Any]:
         """Return plain data for a checkpoint."""
@@ -78,6 +166,7 @@ class Rehearsal:
 
     def restore(self, state: Mapping[str, Any]) -> None:
         """Go back to a checkpoint."""
+        self._walked = {}
         self.elites.restore(state["elites"], self._rebuild)
         self.archive.restore(state["archive"])
 

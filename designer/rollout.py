@@ -87,7 +87,6 @@ def rollout(
     )
 
 
-@torch.no_grad()
 def retrace(
     env: Environment[Any, Any],
     actions: Sequence[Sequence[int]] | Tensor,
@@ -102,6 +101,32 @@ def retrace(
     `values` [B][T][K] and `start` [B][S] go with them where the environment has these. Illegal
     actions raise ValueError (checked on the CPU only, where it costs no transfer).
     """
+    walked, wrong = attempt(env, actions, values=values, start=start, device=device)
+    if wrong.device.type == "cpu" and bool((wrong >= 0).any()):
+        length = walked.actions.shape[1]
+        first = int(wrong[wrong >= 0].min())  # the earliest, as a step-by-step check would say
+        row = int((wrong == first).nonzero()[0])
+        if first == length:
+            raise ValueError(f"row {row} is unfinished after its {length} actions")
+        action = int(_padded(actions, wrong.device)[row, first])
+        raise ValueError(f"row {row}, step {first}: action {action} is not legal there")
+    return walked
+
+
+@torch.no_grad()
+def attempt(
+    env: Environment[Any, Any],
+    actions: Sequence[Sequence[int]] | Tensor,
+    *,
+    values: Sequence[Any] | Tensor | None = None,
+    start: Sequence[Any] | Tensor | None = None,
+    device: torch.device | str = "cpu",
+) -> tuple[Trajectory, Tensor]:
+    """Return the steps of `retrace`, and [B] the step at which a row went wrong, -1 for none.
+
+    That is the first step whose action is illegal (the first legal one is taken there, so the
+    row goes on somehow), or T where the row is unfinished after its T actions.
+    """
     device = torch.device(device)
     wanted = _padded(actions, device)
     batch_size, length = wanted.shape
@@ -109,23 +134,22 @@ def retrace(
     numbers = filled(env, values, batch_size, length, device)
     steps, extras, first = Columns(length), Columns(length), start_of(env, state)
     potentials = Potentials(env, state)
+    wrong = torch.full((batch_size,), -1, dtype=torch.int64, device=device)
     for t in range(length):
         observation, mask, active = env.observe(state), env.mask(state), ~env.done(state)
+        legal = _legal(mask, wanted[:, t])
         # padding: a finished row takes its one legal action, whatever the column holds
-        action = torch.where(active, wanted[:, t], mask.to(torch.uint8).argmax(-1))
-        if device.type == "cpu":
-            _check_legal(mask, action, t)
+        action = torch.where(active & legal, wanted[:, t], mask.to(torch.uint8).argmax(-1))
+        wrong = torch.where(active & ~legal & (wrong < 0), t, wrong)
         given = () if numbers is None else (numbers[:, t],)
         steps.append(observation, mask, action, active)
         extras.append(*beside(env, state, action, active, *given).values())
         before, state = state, env.step(state, action, *given)
         potentials.append(before, action, state)
-    if device.type == "cpu" and not bool(env.done(state).all()):
-        row = int((~env.done(state)).nonzero()[0])
-        raise ValueError(f"row {row} is unfinished after its {length} actions")
+    wrong = torch.where(~env.done(state) & (wrong < 0), length, wrong)
     observations, masks, taken, active = steps.joined()
     zero = torch.zeros(taken.shape, device=device)
-    return Trajectory(
+    walked = Trajectory(
         observations,
         masks,
         taken,
@@ -137,6 +161,7 @@ def retrace(
         start=first,
         **dict(zip(names(env), extras.joined(), strict=True)),
     )
+    return walked, wrong
 
 
 def evaluate(policy: Policy, trajectory: Trajectory, prior: Policy | None = None) -> Trajectory:
@@ -219,8 +244,8 @@ def _padded(actions: Sequence[Sequence[int]] | Tensor, device: torch.device) -> 
     return torch.tensor(rows, dtype=torch.int64, device=device).reshape(len(rows), length)
 
 
-def _check_legal(mask: Tensor, action: Tensor, t: int) -> None:
-    legal = mask.gather(-1, action.unsqueeze(-1)).squeeze(-1)
-    if not bool(legal.all()):
-        row = int((~legal).nonzero()[0])
-        raise ValueError(f"row {row}, step {t}: action {int(action[row])} is not legal there")
+def _legal(mask: Tensor, action: Tensor) -> Tensor:
+    """Return [B] bool; False for an action that there is not."""
+    known = (action >= 0) & (action < mask.shape[-1])
+    held = action.clamp(0, mask.shape[-1] - 1).unsqueeze(-1)
+    return mask.gather(-1, held).squeeze(-1) & known

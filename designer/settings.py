@@ -21,9 +21,10 @@ class Settings:
     temperature: float = 1.0  # above 1 explores
     elites: int = 1000  # designs remembered for replay and as parents
     focus: float = 0.01  # rank weighting of replay; smaller looks at the very best only
-    replay: int = 0  # elites imitated a step; 0 = none
+    replay: int = 0  # elites imitated at once; 0 = none
+    rounds: int = 1  # times a step that elites are drawn and imitated
     replay_from: int = 16  # elites there must be before replay begins
-    augment: bool = True  # spell replayed designs anew where the task knows several spellings
+    augment: bool = True  # spell the first round's elites anew where there are several spellings
     proposals: int = 0  # designs the proposer adds a step; 0 = none
     parents: int = 100  # elites the proposer starts from
     bucket_size: int = 0  # diversity filter: rewarded designs a class; 0 = off
@@ -35,7 +36,9 @@ class Settings:
     max_skipped: int = 20  # steps in a row whose gradient is not finite; then the run stops
 
     def __post_init__(self) -> None:
-        for name in ("batch_size", "elites", "parents", "keep", "checkpoint_every", "max_skipped"):
+        for name in (
+            "batch_size", "elites", "parents", "keep", "checkpoint_every", "max_skipped", "rounds",
+        ):  # fmt: skip
             _at_least(name, getattr(self, name), 1)
         for name in ("budget", "steps"):
             _at_least(name, getattr(self, name), 1)

@@ -165,6 +165,7 @@ def biases(s: LearnerSettings) -> list[str]:
         f"eta_end {s.eta_end}: the aim moves": gradient
         and s.baseline == "entropic"
         and s.eta_end is not None,
+        "sampled = false: learns from the best designs alone": not s.sampled,
         "entropy: of the states visited, not of which are visited": s.entropy > 0,
         f"max_grad_norm {s.max_grad_norm}: long gradients are shortened": s.max_grad_norm
         < INFINITE,

@@ -7,12 +7,13 @@ paid steps are looked for here, once, and leave no trace where there are none.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import fields
 from typing import Any
 
 import torch
 from torch import Tensor
 
-from designer.protocols import Environment, Spelling
+from designer.protocols import Environment, Spelling, Trajectory
 
 
 class Columns:
@@ -136,6 +137,56 @@ def filled(
         raise ValueError(f"{count} real numbers go with each choice here: give `values`")
     rows = [[*row, *[[0.0] * count] * (length - len(row))] for row in values]
     return torch.tensor(rows, dtype=torch.float32, device=device).reshape(batch_size, length, count)
+
+
+def trimmed(trajectory: Trajectory) -> list[Trajectory]:
+    """Return each row by itself, as long as it is active (at least one step)."""
+    lengths = trajectory.active.sum(1).clamp(min=1).tolist()
+    return [_cut(trajectory, row, length) for row, length in enumerate(lengths)]
+
+
+def _cut(trajectory: Trajectory, row: int, length: int) -> Trajectory:
+    def part(name: str, value: Tensor) -> Tensor:
+        one = value[row : row + 1]
+        return one.clone() if name in WHOLE else one[:, : length + (name == "potential")].clone()
+
+    return trajectory.replace(**{n: part(n, v) for n, v in columns(trajectory).items()})
+
+
+def unjudged(trajectory: Trajectory) -> Trajectory:
+    """Return the steps as `retrace` returns them: without what a policy thought of them."""
+    zero = torch.zeros_like(trajectory.log_prob)
+    return trajectory.replace(log_prob=zero, entropy=zero, value=zero, prior_log_prob=None)
+
+
+def stacked(rows: Sequence[Trajectory]) -> Trajectory:
+    """Return rows of different length as one trajectory; what is past a row's end is inactive."""
+    length = max(row.actions.shape[1] for row in rows)
+
+    def whole(name: str, values: list[Tensor]) -> Tensor:
+        if name in WHOLE:
+            return torch.cat(values)
+        first = values[0]
+        size = length + (name == "potential")
+        out = first.new_zeros((len(values), size, *first.shape[2:]))
+        for place, value in enumerate(values):
+            out[place, : value.shape[1]] = value[0]
+            if name not in COUNTED and value.shape[1] < size:
+                out[place, value.shape[1] :] = value[0, -1]  # a legal state, that counts nothing
+        return out
+
+    held = [columns(row) for row in rows]
+    return rows[0].replace(**{n: whole(n, [row[n] for row in held]) for n in held[0]})
+
+
+WHOLE = ("group", "start")  # one a row, not one a step
+COUNTED = ("active", "log_prob", "entropy", "value", "prior_log_prob", "valued")  # 0 past the end
+
+
+def columns(trajectory: Trajectory) -> dict[str, Tensor]:
+    """Return the tensors that a trajectory holds, by name."""
+    held = {f.name: getattr(trajectory, f.name) for f in fields(trajectory)}
+    return {name: value for name, value in held.items() if value is not None}
 
 
 def spelling(row: Any) -> Spelling:

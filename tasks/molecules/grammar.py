@@ -66,7 +66,14 @@ class Look:
 
 
 def look(env: Smiles, state: Strings) -> Look:
-    """Return the look of a state."""
+    """Return the look of a state; `mask` and `step` ask for the same one, so it stays with it."""
+    kept: Look | None = state.__dict__.get("look")
+    if kept is None:
+        kept = state.__dict__["look"] = _look(env, state)
+    return kept
+
+
+def _look(env: Smiles, state: Strings) -> Look:
     table = tables(env, state.last.device)
     token, start = at(state.token, state.here), state.count == 0
     slot = at(state.slot, state.here)

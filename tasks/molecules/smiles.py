@@ -180,6 +180,14 @@ class Smiles:
 
         return spelling.spell(self, designs, rng)
 
+    def guess(
+        self, designs: Sequence[Molecule], rng: np.random.Generator
+    ) -> list[list[int] | None]:
+        """Return a random spelling of each molecule, not checked against the mask."""
+        from tasks.molecules import spelling
+
+        return spelling.guess(self, designs, rng)
+
 
 @dataclass(frozen=True)
 class Tables:

@@ -52,34 +52,47 @@ def spell(
 ) -> list[list[int] | None]:
     """Return actions that write each molecule, None where no spelling passes the mask.
 
-    First the canonical spelling, or with `rng` a random one; then random ones; last the one it
-    was decoded from, since close to the limits the mask may allow no other.
+    First the canonical spelling, or with `rng` a random one; for those that do not pass, random
+    ones and the one it was decoded from, since close to the limits the mask may allow no other.
     """
     known = {word: index for index, word in enumerate(env.vocabulary)}
     rows: list[list[int] | None] = [None] * len(designs)
     random = np.random.default_rng(0) if rng is None else rng
     waiting = list(range(len(designs)))
-    for attempt in range(TRIES):
-        if not waiting:
-            break
-        tried = [_row(env, _spelling(designs[i], rng, random, attempt), known) for i in waiting]
-        passed = legal_rows(env, tried)
-        for i, row, ok in zip(waiting, tried, passed, strict=True):
-            rows[i] = row if ok else None
+    for attempts in ((0,), range(1, TRIES)):
+        pairs = [(i, attempt) for attempt in attempts for i in waiting]
+        tried = [_row(env, _spelling(designs[i], rng, random, k), known) for i, k in pairs]
+        passed = legal_rows(env, tried) if tried else []
+        for (i, _), row, ok in zip(pairs, tried, passed, strict=True):
+            rows[i] = row if ok and rows[i] is None else rows[i]
         waiting = [i for i in waiting if rows[i] is None]
     return rows
+
+
+def guess(
+    env: Smiles, designs: Sequence[Molecule], rng: np.random.Generator
+) -> list[list[int] | None]:
+    """Return a random spelling of each molecule, which the mask may refuse; None where a token
+    is unknown or there are too many."""
+    known = {word: index for index, word in enumerate(env.vocabulary)}
+    rows = [_row(env, _random(design, rng), known) for design in designs]
+    return [row if row[0] >= 0 else None for row in rows]
 
 
 def _spelling(
     design: Molecule, rng: np.random.Generator | None, random: np.random.Generator, attempt: int
 ) -> str:
-    from rdkit import Chem
-
     if rng is None and attempt == 0:
         return design.smiles
     if attempt == TRIES - 1:
         return str(design.__dict__.get("written", design.smiles))
-    seed = int(random.integers(2**31 - 1))
+    return _random(design, random)
+
+
+def _random(design: Molecule, rng: np.random.Generator) -> str:
+    from rdkit import Chem
+
+    seed = int(rng.integers(2**31 - 1))
     return str(Chem.MolToRandomSmilesVect(design.mol, 1, seed)[0])
 
 

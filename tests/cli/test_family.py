@@ -76,6 +76,7 @@ KINDS = {
     "robust": 'kind = "robust"\nradius = 0.2',
     "coma": 'kind = "coma"\nagents = 3',
     "trajectory_balance": 'kind = "trajectory_balance"',
+    "elite_balance": 'kind = "elite_balance"',
     "risk_seeking": 'kind = "risk_seeking"\nepsilon = 0.2',
     "mean_variance": 'baseline = "mean_variance"\nrisk = 0.5',
     "group_scaled": 'baseline = "group_scaled"',

@@ -30,6 +30,10 @@ def fresh(seed: int = 0) -> RecurrentPolicy:
     return RecurrentPolicy(ENV.obs_size, ENV.num_actions, hidden=16, seed=seed)
 
 
+# elite_balance learns from what is remembered alone: see test_rehearsal
+SAMPLED = [kind for kind in LEARNERS if kind != "elite_balance"]
+
+
 def kinds() -> dict[str, LearnerSettings]:
     made = {}
     for name, place in LEARNERS.items():
@@ -63,7 +67,7 @@ def seeded(seed: int = 0) -> torch.Generator:
     return torch.Generator().manual_seed(seed)
 
 
-@pytest.mark.parametrize("kind", LEARNERS)
+@pytest.mark.parametrize("kind", SAMPLED)
 def test_every_kind_learns(kind: str) -> None:
     changes = {f.name: getattr(kinds()[kind], f.name) for f in fields(LearnerSettings)}
     lr = 0.3 if kind == "natural" else 1e-2  # whose step does not know of Adam
@@ -82,7 +86,7 @@ def test_every_baseline_learns(baseline: str) -> None:
     assert sum(means[-5:]) / 5 > sum(means[:5]) / 5 + 0.2, means
 
 
-@pytest.mark.parametrize("kind", LEARNERS)
+@pytest.mark.parametrize("kind", SAMPLED)
 def test_figures_are_numbers_on_the_device(kind: str) -> None:
     learner = make(kinds()[kind])
     drawn = rollout(ENV, learner.policy, 32, seeded())
@@ -180,7 +184,7 @@ def test_a_batch_without_weight_moves_nothing(kind: str) -> None:
     assert learner.skipped == 0, "nothing was broken"
 
 
-@pytest.mark.parametrize("kind", LEARNERS)
+@pytest.mark.parametrize("kind", SAMPLED)
 @pytest.mark.parametrize("broken", [math.nan, math.inf, -math.inf])
 def test_a_gradient_that_is_not_finite_is_skipped_and_counted(kind: str, broken: float) -> None:
     learner = make(kinds()[kind])
