@@ -1,4 +1,4 @@
-"""`designer prior train`: teach a policy known molecules."""
+"""`designer prior train`: teach a policy known designs; what to teach is a plan's `prepare`."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import time
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 import torch
@@ -50,27 +50,43 @@ class Plan:
         if not 0 < self.held_out < 1:
             raise InputError(f"held_out is {self.held_out}, expected a share between 0 and 1")
 
+    def prepare(self, device: torch.device, say: Callable[[str], None]) -> Prepared:
+        """Read the file, build the network, put some rows aside; tells of what is left out."""
+        return prepare(self, device, say)
+
 
 @dataclass(frozen=True)
 class Prepared:
     """The network and the rows, ready to be taught."""
 
     policy: RecurrentPolicy
-    env: Smiles
     teacher: Teacher
     about: dict[str, Any]
-    seen: torch.Tensor  # hashes of the canonical molecules
+    seen: torch.Tensor  # hashes of the designs that are taught
+    noun: str  # what a design is called
+
+
+class Teachable(Protocol):
+    """A plan of what to teach."""
+
+    def prepare(self, device: torch.device, say: Callable[[str], None]) -> Prepared:
+        """Return the network and the rows it is taught; `say` tells of what is left out."""
 
 
 def train(
-    plan: Plan, out: Path, machine: Machine, seconds: float | None = None, *, quiet: bool = False
+    plan: Teachable,
+    out: Path,
+    machine: Machine,
+    seconds: float | None = None,
+    *,
+    quiet: bool = False,
 ) -> None:
     """Teach a prior; what is in `out` is continued, and usable after every look."""
     say = _silent if quiet else _say
     torch.set_num_threads(machine.threads)
     if (out / ABOUT).is_file() and about(out).get("finished"):
         raise InputError(f"{out}: holds a finished prior; choose another --out")
-    ready = prepare(plan, machine.resolve(), say)
+    ready = plan.prepare(machine.resolve(), say)
     log = _continued(ready, out, say)
     try:
         out.mkdir(parents=True, exist_ok=True)
@@ -80,7 +96,7 @@ def train(
 
     def look(seen: Look) -> None:
         log.append(asdict(seen))
-        say(_line(seen, ready.teacher))
+        say(_line(seen, ready))
         _keep(ready, out, log)
 
     with stopping() as asked:
@@ -114,7 +130,7 @@ def prepare(plan: Plan, device: torch.device, say: Callable[[str], None]) -> Pre
         if len(told) <= SHOWN:
             say(f"{path}:{line}: left out: {reason}")
 
-    beat = _heart(say)
+    beat = heart(say)
     read = corpus.read(
         path, check=plan.check, strict=plan.strict, on_problem=problem,
         on_line=lambda line: beat(f"read {line:,} lines"),
@@ -154,7 +170,7 @@ def prepare(plan: Plan, device: torch.device, say: Callable[[str], None]) -> Pre
         f"{len(taught):,} molecules to teach, {count:,} held out, {len(vocabulary)} tokens, "
         f"{sum(p.numel() for p in net.parameters()):,} parameters on {device}"
     )
-    return Prepared(net, env, teacher, facts, torch.from_numpy(read.keys))
+    return Prepared(net, teacher, facts, torch.from_numpy(read.keys), "molecule")
 
 
 def _continued(ready: Prepared, out: Path, say: Callable[[str], None]) -> list[dict[str, Any]]:
@@ -213,18 +229,18 @@ def _write(path: Path, content: bytes) -> None:
         raise checkpoint.unwritable(path, error) from None
 
 
-def _line(seen: Look, teacher: Teacher) -> str:
+def _line(seen: Look, ready: Prepared) -> str:
     return (
-        f"step {seen.step:,} of {teacher.steps:,} (epoch {seen.epoch:.2f}): "
+        f"step {seen.step:,} of {ready.teacher.steps:,} (epoch {seen.epoch:.2f}): "
         f"{seen.loss:.4f} nats a token, held out {seen.held_out:.4f} "
-        f"({seen.per_design:.2f} a molecule), {seen.rows_per_second:.0f} molecules/s"
+        f"({seen.per_design:.2f} a {ready.noun}), {seen.rows_per_second:.0f} {ready.noun}s/s"
     )
 
 
 def _every(
     seconds: float, teacher: Teacher, say: Callable[[str], None]
 ) -> Callable[[int, float], None]:
-    beat = _heart(say, seconds)
+    beat = heart(say, seconds)
     return lambda step, loss: beat(f"step {step:,} of {teacher.steps:,}: {loss:.4f} nats a token")
 
 
@@ -236,7 +252,7 @@ def _silent(text: str) -> None:
     pass
 
 
-def _heart(say: Callable[[str], None], seconds: float = 10.0) -> Callable[[str], None]:
+def heart(say: Callable[[str], None], seconds: float = 10.0) -> Callable[[str], None]:
     """Return what says a line now and then, however often it is called."""
     last = time.monotonic()
 

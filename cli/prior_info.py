@@ -20,6 +20,10 @@ def info(place: Path, count: int, machine: Machine, seed: int, *, as_json: bool)
     """Print what a prior is, and figures of `count` samples with and without the mask."""
     folder = find(place)
     torch.set_num_threads(machine.threads)
+    if about(folder)["task"].get("kind") == "folding":
+        from cli.prior_folding import info as of_folds
+
+        return of_folds(folder, min(count, 1000), seed, as_json=as_json)
     figures = measure(folder, count, machine.resolve(), seed)
     if as_json:
         print(json.dumps(figures))

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-app = typer.Typer(help="Teach a prior known molecules, or measure one.", no_args_is_help=True)
+app = typer.Typer(help="Teach a prior known designs, or measure one.", no_args_is_help=True)
 
 Threads = Annotated[int, typer.Option(help="Threads of torch.", min=1)]
 Device = Annotated[str, typer.Option(help="auto (a GPU where there is one), cpu, cuda or cuda:N.")]
@@ -22,7 +22,18 @@ def train(
     dataset: Annotated[
         str | None, typer.Option(help="moses: the training set of the installed molsets.")
     ] = None,
-    hidden: Annotated[int, typer.Option(help="Width of the network.", min=1)] = 512,
+    task: Annotated[str, typer.Option(help="molecules, or folding.")] = "molecules",
+    lattice: Annotated[
+        str, typer.Option(help="folding: square, triangular, cubic or fcc.")
+    ] = "square",
+    chains: Annotated[int, typer.Option(help="folding: random chains, each searched.")] = 1000,
+    shortest: Annotated[int, typer.Option(help="folding: residues of the shortest.")] = 20,
+    longest: Annotated[int, typer.Option(help="folding: residues of the longest.")] = 60,
+    proposals: Annotated[int, typer.Option(help="folding: of each chain's search.")] = 500_000,
+    hidden: Annotated[
+        int | None,
+        typer.Option(help="Width of the network; 512 for molecules, 128 for folds.", min=1),
+    ] = None,
     layers: Annotated[int, typer.Option(help="Its layers.", min=1)] = 1,
     embedding: Annotated[int, typer.Option(help="Width before them; 0 for none.", min=0)] = 0,
     epochs: Annotated[int, typer.Option(help="Passes over the molecules.", min=1)] = 10,
@@ -51,15 +62,26 @@ def train(
 ) -> None:
     """Teach a prior by maximum likelihood; run again, the same command goes on."""
     from cli.build import Machine
-    from cli.prior_command import Plan, train
+    from cli.prior_command import Plan, Teachable, train
     from designer.errors import InputError
     from designer.likelihood import Lessons
 
+    if task not in ("molecules", "folding"):
+        raise InputError(f"--task {task}: expected molecules or folding")
     if unknown not in ("skip", "stop"):
         raise InputError(f"--unknown {unknown}: expected skip or stop")
     lessons = Lessons(epochs, batch_size, lr, check_every=check_every, patience=patience, seed=seed)
+    plan: Teachable
+    if task == "folding":
+        from cli.prior_folding import FoldPlan
+
+        plan = FoldPlan(
+            lattice, chains, shortest, longest, proposals, hidden=hidden or 128, layers=layers,
+            embedding=embedding, held_out=held_out, lessons=lessons,
+        )  # fmt: skip
+        return train(plan, out, Machine("cpu", threads=threads), seconds, quiet=quiet)
     plan = Plan(
-        file, dataset, hidden, layers, embedding, max_length, max_atoms, min_count, held_out,
+        file, dataset, hidden or 512, layers, embedding, max_length, max_atoms, min_count, held_out,
         check, unknown == "stop", lessons,
     )  # fmt: skip
     train(plan, out, Machine(device, threads=threads), seconds, quiet=quiet)

@@ -9,14 +9,14 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol
 
 import torch
 from torch import Tensor, nn
 
-from designer.corpus import Corpus, Known
+from designer.corpus import Known
 from designer.errors import InputError
 
 
@@ -53,12 +53,23 @@ class Look:
     seconds: float  # of training in all
 
 
+class Rows(Protocol):
+    """Known designs in minibatches: what a `Corpus` offers."""
+
+    def __len__(self) -> int:
+        """Return the number of rows."""
+
+    def batches(self, size: int) -> int:
+        """Return how many minibatches an epoch has."""
+
+    def epoch(self, size: int, seed: Sequence[int] | None, skip: int = 0) -> Iterator[Known]:
+        """Yield every row once, in an order that depends on `seed` alone."""
+
+
 class Teacher:
     """One training of one policy; `run` goes on until it is done or told to stop."""
 
-    def __init__(
-        self, policy: nn.Module, corpus: Corpus, held_out: Corpus, lessons: Lessons
-    ) -> None:
+    def __init__(self, policy: nn.Module, corpus: Rows, held_out: Rows, lessons: Lessons) -> None:
         if not len(corpus) or not len(held_out):
             raise InputError("there is nothing to teach, or nothing held out to judge it by")
         self.policy, self.corpus, self.held_out, self.lessons = policy, corpus, held_out, lessons

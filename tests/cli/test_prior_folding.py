@@ -1,0 +1,103 @@
+"""`designer prior train --task folding`: random chains, their folds, and a campaign on top."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from cli.main import invoke
+from cli.prior import about
+from tasks.folding.design import Fold
+from tasks.folding.environment import Chain
+from tasks.folding.exact import ground_states
+from tasks.folding.taught import Chains, both_ways, folded, grown, random_chains
+
+SMALL = ["--chains", "6", "--shortest", "10", "--longest", "14", "--proposals", "2000"]
+QUICK = ["--hidden", "8", "--epochs", "2", "--batch-size", "8", "--check-every", "4"]
+
+
+@pytest.fixture(scope="module")
+def prior(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("taught") / "prior"
+    words = ["prior", "train", "--task", "folding", "--out", str(folder), *SMALL, *QUICK]
+    assert invoke([*words, "--quiet"]) == 0
+    return folder
+
+
+def test_chains_are_drawn_over_all_lengths_and_shares() -> None:
+    chains = random_chains(400, 20, 60, np.random.default_rng(0))
+    lengths = {len(chain) for chain in chains}
+    shares = [chain.count("H") / len(chain) for chain in chains]
+    assert min(lengths) == 20 and max(lengths) == 60 and len(set(chains)) == 400
+    assert 0.45 < float(np.mean(shares)) < 0.55 and float(np.std(shares)) > 0.08
+
+
+def test_searched_folds_are_ground_states_of_a_short_chain() -> None:
+    folds = folded("HPHPPHHPHPPH", "square", 20_000, 6, np.random.default_rng(0))
+    ground = ground_states("HPHPPHHPHPPH")
+    assert 1 <= len(folds) <= 6 and len({fold.key for fold in folds}) == len(folds)
+    assert {-len(fold.contacts) for fold in folds} == {ground.energy}
+    for fold, turned in zip(folds, both_ways(folds)[len(folds) :], strict=True):
+        assert len(turned.contacts) == len(fold.contacts)
+        assert turned.sequence == fold.sequence[::-1]
+
+
+def test_rows_of_several_chains_come_once_an_epoch_as_their_environments_show_them() -> None:
+    folds = [[Fold("HPHPPH", "square", t) for t in ("RURDR", "RRURD")]]
+    folds += [[Fold("HHPPHPHH", "square", "RURRDLD")]]
+    corpus = Chains([grown(group, 8) for group in folds])
+    assert len(corpus) == 3 and corpus.batches(2) == 2
+    seen = list(corpus.epoch(2, (0, 1)))
+    again = list(corpus.epoch(2, (0, 1), skip=1))
+    assert torch.equal(seen[1].actions, again[0].actions)
+    assert sorted(row.sum().item() for k in seen for row in k.active) == [4, 4, 6]
+    for known in seen:
+        for row in range(len(known.actions)):
+            steps = int(known.active[row].sum())
+            env = Chain("HPHPPH" if steps == 4 else "HHPPHPHH")
+            state = env.reset(1, torch.device("cpu"))
+            for t in range(steps):
+                assert torch.equal(env.observe(state)[0], known.observations[row, t])
+                state = env.step(state, known.actions[row, t : t + 1])
+
+
+def test_a_prior_of_folds_is_measured_and_starts_a_campaign(
+    prior: Path,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("cli.prior_folding._JUDGED", 5)
+    assert about(prior)["task"] == {"kind": "folding", "lattice": "square", "window": 16}
+    assert invoke(["prior", "info", str(prior), "--samples", "4", "--json"]) == 0
+    found = json.loads(capsys.readouterr().out)
+    assert found["folds"] == 4 and found["lower"] + found["higher"] <= 5
+    file = tmp_path / "c.toml"
+    file.write_text(
+        '[campaign]\nsteps = 2\nbatch_size = 4\n[task]\nkind = "folding"\nsequence = "HPPHPPH"\n'
+        f'[prior]\nrun = "{prior}"\n[[objective]]\nkind = "energy"\ncolumn = "fraction"\n'
+    )
+    assert invoke(["run", str(file), "--quiet", "--out", str(tmp_path / "run")]) == 0
+    file.write_text(file.read_text().replace('"HPPHPPH"', '"HPPHPPH"\nlattice = "cubic"'))
+    assert invoke(["run", str(file), "--quiet"]) == 3
+    assert 'the prior was taught with "square"' in capsys.readouterr().err
+
+
+BAD = {
+    ("--task", "proteins"): "--task proteins: expected molecules or folding",
+    ("--task", "folding", "--lattice", "sqare"): "unknown lattice 'sqare'; did you mean 'square'",
+    ("--task", "folding", "--longest", "500"): "chains of 20 to 500 residues, expected 3 to 200",
+    ("--task", "folding", "--chains", "2"): "expected at least 4 chains",
+}
+
+
+@pytest.mark.parametrize("words", BAD, ids=" ".join)
+def test_what_cannot_be_taught_is_told(
+    words: tuple[str, ...], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert invoke(["prior", "train", "--out", str(tmp_path / "p"), *words]) == 3
+    assert BAD[words] in capsys.readouterr().err
