@@ -32,6 +32,8 @@ BaselineName = Literal[
     "max_at_k", "kl_ball", "mean_variance", "group_scaled", "counterfactual",
 ]  # fmt: skip
 LossName = Literal["policy_gradient", "augmented", "trajectory_balance"]
+ImitationName = Literal["likelihood", "augmented", "trajectory_balance"]
+OptimiserName = Literal["adam", "sgd"]
 
 
 @dataclass(frozen=True)
@@ -42,7 +44,7 @@ class LearnerSettings:
     """
 
     lr: float = 1e-3  # step size of the optimiser
-    optimiser: Literal["adam", "sgd"] = "adam"  # sgd moves by exactly lr times the gradient
+    optimiser: OptimiserName = "adam"  # sgd moves by exactly lr times the gradient
     lr_power: float = 0.0  # step t moves by lr / (1 + t)^power
     critic_lr: float | None = None  # the value head's own step size: two time scales
     critic_lr_power: float = 0.0  # its schedule; at most lr_power, so that the critic stays ahead
@@ -74,7 +76,7 @@ class LearnerSettings:
     kl_weight: float = 0.0  # reward lost a nat of divergence from the prior; needs a prior
     sigma: float = 60.0  # what a reward of 1 adds to the aimed log-likelihood; not policy_gradient
     log_z_lr: float = 0.1  # step size of the learned log Z of trajectory balance
-    imitation: Literal["likelihood", "augmented", "trajectory_balance"] = "likelihood"
+    imitation: ImitationName = "likelihood"
     imitation_weight: float = 1.0  # weight of the imitation loss
     tilt: bool = True  # trajectory balance starts from the prior, where there is one
     sampled: bool = True  # learn from the sampled designs too; False: from replay alone
@@ -118,7 +120,7 @@ class Natural(LearnerSettings):
     """The natural gradient, by an exact solve; for small policies (hidden = 16, say)."""
 
     natural: bool = True
-    optimiser: Literal["adam", "sgd"] = "sgd"
+    optimiser: OptimiserName = "sgd"
     lr: float = 0.1
 
 
@@ -193,7 +195,7 @@ class Reinvent(LearnerSettings):
     """Tilt a prior towards high scores (REINVENT's augmented likelihood); needs a prior."""
 
     loss: LossName = "augmented"
-    imitation: Literal["likelihood", "augmented", "trajectory_balance"] = "augmented"
+    imitation: ImitationName = "augmented"
     entropy: float = 0.0
     lr: float = 1e-4
 
@@ -203,7 +205,7 @@ class TrajectoryBalance(LearnerSettings):
     """Draw designs in proportion to e^(sigma reward), with a learned log Z (GFlowNets)."""
 
     loss: LossName = "trajectory_balance"
-    imitation: Literal["likelihood", "augmented", "trajectory_balance"] = "trajectory_balance"
+    imitation: ImitationName = "trajectory_balance"
     sigma: float = 30.0
     entropy: float = 0.0
 

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import re
+from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from html import escape
 from typing import Any
 
+import numpy as np
 import torch
+from torch import Tensor
 
 from designer.errors import InputError
 from designer.protocols import Spelling
@@ -39,6 +42,45 @@ class Schedule:
         return sum(a != b for a, b in zip(self.digits, self.digits[1:], strict=False))
 
 
+class Daily(ABC):
+    """What all days have in common: a seed that chance follows from, and choices to live by."""
+
+    def start(self, state: Any) -> Tensor:
+        """Return [B, 1], the seed of each row's day."""
+        seed: Tensor = state.seed
+        return seed
+
+    def decode(
+        self, actions: Sequence[Sequence[int]], /, start: Sequence[Any] = ()
+    ) -> list[Schedule | None]:
+        """Return the days lived; `None` for a row that is too short."""
+        return lived(self, actions, start)
+
+    def encode(
+        self, designs: Sequence[Schedule], rng: np.random.Generator | None = None
+    ) -> list[Spelling | None]:
+        """Return choices and seed of each day."""
+        return [Spelling([int(c) for c in d.digits], {"start": [d.seed]}) for d in designs]
+
+    @abstractmethod
+    def metrics(self, state: Any) -> dict[str, Tensor]:
+        """Return what a day came to, [B] each."""
+
+
+def at_least_one(settings: Any, *names: str) -> None:
+    """Raise InputError where one of these settings is below 1."""
+    for name in names:
+        if getattr(settings, name) < 1:
+            raise InputError(f"{name} is {getattr(settings, name)}, expected at least 1")
+
+
+def shares(settings: Any, *names: str) -> None:
+    """Raise InputError where one of these settings is not within 0 and 1."""
+    for name in names:
+        if not 0 <= getattr(settings, name) <= 1:
+            raise InputError(f"{name} is {getattr(settings, name)}, expected 0 to 1")
+
+
 def lived(env: Any, actions: Sequence[Sequence[int]], start: Sequence[Any]) -> list[Any]:
     """Return the schedules of whole rows, `None` for rows that are too short."""
     whole = [len(row) >= env.max_steps for row in actions]
@@ -56,11 +98,6 @@ def lived(env: Any, actions: Sequence[Sequence[int]], start: Sequence[Any]) -> l
         for i, (day, row) in enumerate(zip(days, rows, strict=True))
     )
     return [next(made) if full else None for full in whole]
-
-
-def spelled(designs: Sequence[Schedule]) -> list[Spelling | None]:
-    """Return the choices and the day of each schedule."""
-    return [Spelling([int(c) for c in d.digits], {"start": [d.seed]}) for d in designs]
 
 
 def parse_schedule(text: str, env: Any) -> Schedule:

@@ -8,18 +8,14 @@ needs at the present pool.
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
-import numpy as np
 import torch
 from torch import Tensor
 
 from designer.errors import InputError
-from designer.protocols import Spelling
 from tasks.control.chance import seeds, uniform
-from tasks.control.schedule import Schedule, lived, spelled
+from tasks.control.schedule import Daily, at_least_one, shares
 
 
 @dataclass(frozen=True)
@@ -36,7 +32,7 @@ class Pool:
 
 
 @dataclass(frozen=True)
-class Servers:
+class Servers(Daily):
     """One choice a tick: how many of at most `most` servers run (0 to `most`).
 
     `users` ask with a chance of `load` on average, swinging by `swing` of it over the day;
@@ -53,14 +49,10 @@ class Servers:
     day: int | None = None
 
     def __post_init__(self) -> None:
-        for name in ("most", "ticks", "users", "rate"):
-            if getattr(self, name) < 1:
-                raise InputError(f"{name} is {getattr(self, name)}, expected at least 1")
+        at_least_one(self, "most", "ticks", "users", "rate")
         if self.most > 9:
             raise InputError(f"most is {self.most}, expected at most 9 (a digit a tick)")
-        for name in ("load", "swing"):
-            if not 0 <= getattr(self, name) <= 1:
-                raise InputError(f"{name} is {getattr(self, name)}, expected 0 to 1")
+        shares(self, "load", "swing")
         if not self.bound > 0:
             raise InputError(f"bound is {self.bound}, expected above 0 ticks")
 
@@ -91,10 +83,6 @@ class Servers:
         seed = seeds(batch_size, device, generator, self.day) if start is None else start
         zero = torch.zeros(batch_size, dtype=torch.int64, device=device)
         return Pool(seed, zero, zero, zero, zero, zero.double(), zero)
-
-    def start(self, state: Pool) -> Tensor:
-        """Return [B, 1], the seed of each row's day."""
-        return state.seed
 
     def observe(self, state: Pool, /) -> Tensor:
         """Return [B, F] float32."""
@@ -151,18 +139,6 @@ class Servers:
             "late": state.late.double() / self.ticks,
             "left": state.queue,
         }
-
-    def decode(
-        self, actions: Sequence[Sequence[int]], /, start: Sequence[Any] = ()
-    ) -> list[Schedule | None]:
-        """Return the days lived; `None` for a row that is too short."""
-        return lived(self, actions, start)
-
-    def encode(
-        self, designs: Sequence[Schedule], rng: np.random.Generator | None = None
-    ) -> list[Spelling | None]:
-        """Return choices and seed of each day."""
-        return spelled(designs)
 
     def _asked(self, state: Pool) -> Tensor:
         """Return [B] how many users ask in this tick."""

@@ -7,18 +7,13 @@ pass to the next crossing.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Any
 
-import numpy as np
 import torch
 from torch import Tensor
 
-from designer.errors import InputError
-from designer.protocols import Spelling
 from tasks.control.chance import seeds, uniform
-from tasks.control.schedule import Schedule, lived, spelled
+from tasks.control.schedule import Daily, at_least_one, shares
 
 
 @dataclass(frozen=True)
@@ -35,7 +30,7 @@ class Crossings:
 
 
 @dataclass(frozen=True)
-class Signals:
+class Signals(Daily):
     """`rows` x `columns` signals for `ticks` ticks; T = ticks * N choices, agents in turn.
 
     `north` and `west` are the chances that a car comes on each road in a tick. `day` fixes the
@@ -53,12 +48,8 @@ class Signals:
     num_actions = 2
 
     def __post_init__(self) -> None:
-        for name in ("rows", "columns", "ticks", "flow"):
-            if getattr(self, name) < 1:
-                raise InputError(f"{name} is {getattr(self, name)}, expected at least 1")
-        for name in ("north", "west"):
-            if not 0 <= getattr(self, name) <= 1:
-                raise InputError(f"{name} is {getattr(self, name)}, expected a chance, 0 to 1")
+        at_least_one(self, "rows", "columns", "ticks", "flow")
+        shares(self, "north", "west")
 
     @property
     def agents(self) -> int:
@@ -89,10 +80,6 @@ class Signals:
         lights = zero.unsqueeze(1).expand(-1, self.agents).clone()
         cars = zero[:, None, None].expand(-1, 2, self.agents).clone()
         return Crossings(seed, zero, lights, cars, zero, zero, zero)
-
-    def start(self, state: Crossings) -> Tensor:
-        """Return [B, 1], the seed of each row's day."""
-        return state.seed
 
     def agent(self, state: Crossings) -> Tensor:
         """Return [B], which signal chooses next."""
@@ -139,18 +126,6 @@ class Signals:
         """Return what a day came to: cars waiting (mean a tick), longest queue, cars through."""
         waiting = state.waited.double() / self.ticks
         return {"waiting": waiting, "longest": state.longest, "through": state.passed}
-
-    def decode(
-        self, actions: Sequence[Sequence[int]], /, start: Sequence[Any] = ()
-    ) -> list[Schedule | None]:
-        """Return the days lived; `None` for a row that is too short."""
-        return lived(self, actions, start)
-
-    def encode(
-        self, designs: Sequence[Schedule], rng: np.random.Generator | None = None
-    ) -> list[Spelling | None]:
-        """Return choices and seed of each day."""
-        return spelled(designs)
 
     def _ticked(self, state: Crossings) -> Crossings:
         """Return the grids one tick on: arrivals at the edges, then cars over the green roads."""

@@ -81,6 +81,10 @@ KINDS = {
     "mean_variance": 'baseline = "mean_variance"\nrisk = 0.5',
     "group_scaled": 'baseline = "group_scaled"',
     "batch_mean": 'baseline = "batch_mean"',
+    "running_mean": 'baseline = "running_mean"',
+    "no baseline, discounted": 'baseline = "none"\ngamma = 0.9',
+    "generalised advantages": 'baseline = "critic"\ngae_lambda = 0.5\nnormalise = true',
+    "ppo": 'kind = "ppo"',
 }
 
 
