@@ -49,7 +49,8 @@ class Expressions:
     """The environment. Tokens of `library` are the actions; a finished row repeats action 0.
 
     `max_depth` counts levels (0 = no limit); `max_constants` is the number of fitted constants
-    allowed; the rest are the rules of `tasks.symbolic.rules`. With `drawn` the policy gives each
+    that the mask writes, `coefficients` that which a lawful expression may hold at all, where it
+    is more; the rest are the rules of `tasks.symbolic.rules`. With `drawn` the policy gives each
     constant its value, a real number that goes with the token (and is not seen by later choices).
     """
 
@@ -58,6 +59,7 @@ class Expressions:
     min_length: int = 1
     max_depth: int = 0
     max_constants: int = 3
+    coefficients: int = 0
     nesting: tuple[tuple[str, ...], ...] = r.NESTING
     inverses: tuple[tuple[str, ...], ...] = r.INVERSES
     distinct: tuple[str, ...] = r.DISTINCT

@@ -89,6 +89,7 @@ class Evolution:
     points: int = 64  # at most so many data points are looked at to choose a block
     pairs: int = 50_000  # small expressions of which two may close a context exactly; 0: none
     contexts: int = 8  # contexts tried so in a generation
+    poly: bool = False  # whether quotients of polynomials may close a context too
     settle: int = 4000  # expressions tried for a simpler form once the law is exact
     device: str = "cpu"
     purse: Purse | None = None
@@ -102,7 +103,12 @@ class Evolution:
     @cached_property
     def alphabet(self) -> v.Alphabet:
         """The library as arrays."""
-        return v.alphabet(self.environment.library)
+        return v.alphabet(self.environment.library, self.constants)
+
+    @property
+    def constants(self) -> bool:
+        """Whether constants are written freely, and fitted."""
+        return self.environment.library.constant and self.environment.max_constants > 0
 
     @cached_property
     def aim(self) -> Aim:
@@ -127,7 +133,7 @@ class Evolution:
         few = min(_JOINED, len(self.aim.y))
         points = np.arange(few) * len(self.aim.y) // few
         bank = stock(self.environment, self.aim.x[points], self.pairs, tried=4 * self.pairs)
-        return sketched(bank, points, self.environment.library.constant)
+        return sketched(bank, points, self.constants)
 
     @cached_property
     def data(self) -> Points:
@@ -165,14 +171,14 @@ class _Call:
 
     def _search(self, crowd: Crowd) -> None:
         self._remember(crowd)
-        for _ in range(self.made.generations):
+        for generation in range(self.made.generations):
             if len(crowd) < 2 or self._spent() or self._exact():
                 break
             children = self._judged(self._children(crowd))
             self._remember(children)
             if self._exact():
                 break
-            children = children.plus(self._judged(self._met(crowd)))
+            children = children.plus(self._judged(self._met(crowd, generation == 0)))
             self._remember(children)
             crowd = self._selected(crowd.plus(children))
         if self._exact():
@@ -198,9 +204,7 @@ class _Call:
 
     def _seeded(self, parents: Sequence[Expression]) -> Crowd:
         made, width = self.made, self.env.max_length
-        constant = self.library.constant_id if self.env.max_constants else None
-        if not self.library.constant:
-            constant = None
+        constant = self.library.constant_id if made.constants else None
         rows = v.seedlings(self.aim.bank, self.a, made.population, width, constant, self.rng)
         units = self.env.units
         if units is not None and units.target is not None and self.aim.bank.units is not None:
@@ -232,23 +236,22 @@ class _Call:
             ]
         )
 
-    def _met(self, crowd: Crowd) -> Strips:
-        """Return what two blocks make of contexts: short chains, and places in parents."""
+    def _met(self, crowd: Crowd, first: bool) -> Strips:
+        """Return what closes contexts exactly: short chains, and places in parents."""
         made, a, rng = self.made, self.a, self.rng
-        if made.meet is None:
+        if not made.contexts or (made.meet is None and not made.poly):
             return self._nobody().rows
-        short = made.contexts // 2
-        chains, places = contexts(self.aim.bank, a, short, self.env.max_length, rng)
-        parents = crowd.take(self._drawn(crowd, made.contexts - short))
+        half, width = made.contexts // 2, self.env.max_length
+        chains, places = contexts(self.aim.bank, a, half, width, rng, plain=first)
+        parents = crowd.take(self._drawn(crowd, made.contexts - half))
         rows = stacked([chains, parents.rows])
         at = np.concatenate([places, v.somewhere(parents.rows, rng)])
-        usual = np.tile([1.0, 0.0], (short, 1))
+        usual = np.tile([1.0, 0.0], (len(chains), 1))
         outer = np.concatenate([usual, parents.outer])
-        children, fits = met(rows, at, outer, self.aim, made.meet, a)
-        return children.take(fits)
+        return met(rows, at, outer, self.aim, made.meet, made.poly, a)
 
     def _measured(self, parents: Crowd) -> v.Made:
-        modes = ["plain", "scale", "affine"] if self.library.constant else ["plain"]
+        modes = ["plain", "scale", "affine"] if self.made.constants else ["plain"]
         mode = str(self.rng.choice(modes))
         return made_to_measure(parents.rows, parents.outer, self.aim, self.a, mode, self.rng)
 

@@ -36,7 +36,7 @@ def lawful(trees: Trees, env: Expressions, rule: Rules) -> Tensor:
     fine &= ~(binary & rule.distinct[token] & (a == b) & (rule.arity[a] == 0))
     length = real.sum(0)
     good = fine.all(0) & (length <= env.max_length) & (length >= env.min_length)
-    good &= (rule.constant[token] & real).sum(0) <= env.max_constants
+    good &= (rule.constant[token] & real).sum(0) <= max(env.max_constants, env.coefficients)
     if env.max_depth:
         good &= trees.height[0] <= env.max_depth
     return good

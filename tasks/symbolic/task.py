@@ -25,6 +25,8 @@ from tasks.symbolic.units import Units, read_units
 
 TABLES = ("planets", "hubble_1929", "balmer", "boyle_1662", "water_vapour")  # shipped in data/
 
+_COEFFICIENTS = 16  # that a polynomial may bring
+
 
 def task(
     *,
@@ -44,6 +46,8 @@ def task(
     offset: bool = False,
     search: Literal["evolution", "genetic", "none"] = "evolution",
     measure: bool = True,
+    pairs: bool = True,
+    poly: bool = False,
     units: str | Path | None = None,
     free_units: bool = False,
 ) -> Task:
@@ -63,13 +67,16 @@ def task(
     search      what breeds equations beside the policy: evolution (many generations a step),
                 genetic (one), or none
     measure     whether evolution also builds in what the target asks for at some place
+    pairs       whether evolution also looks for two blocks that are exactly what a place wants
+    poly        whether it also looks for quotients of polynomials there, with coefficients by
+                least squares; these may hold more numbers than `constants`
     units       CSV file with the columns name,unit: equations must then balance
     free_units  whether constants may have units of their own
     """
     table = read_table(_located(data), target, weights, missing)
     return make_task(
         table,
-        library(operators, table.variables, literals or (), constants > 0),
+        library(operators, table.variables, literals or (), constants > 0 or poly),
         max_constants=constants,
         drawn=drawn,
         min_length=min_length,
@@ -80,6 +87,8 @@ def task(
         offset=offset,
         search=search,
         measure=measure,
+        pairs=pairs,
+        poly=poly,
         units=None if units is None else _units(units, table, free_units),
     )
 
@@ -98,16 +107,20 @@ def make_task(
     offset: bool = False,
     search: Literal["evolution", "genetic", "none"] = "evolution",
     measure: bool = True,
+    pairs: bool = True,
+    poly: bool = False,
     units: Units | None = None,
 ) -> Task:
     """Return the task for a table that is in memory already."""
-    one = not tokens.constant and not tokens.literals  # then x / x is how to write 1
+    # where no number can be written, x / x is how to write 1
+    one = not (tokens.constant and max_constants) and not tokens.literals
     environment = Expressions(
         tokens,
         max_length=max_length,
         min_length=min_length,
         max_depth=max_depth,
         max_constants=max_constants,
+        coefficients=_COEFFICIENTS if poly else 0,
         nesting=nesting,
         distinct=tuple(name for name in DISTINCT if name != "div" or not one),
         units=units,
@@ -118,6 +131,7 @@ def make_task(
     if search == "evolution":
         breed = Evolution(bred, table, scale=scale, offset=offset)
         breed = breed if measure else replace(breed, measure=0.0)
+        breed = replace(breed, poly=poly) if pairs else replace(breed, poly=poly, pairs=0)
     elif search == "genetic":
         breed = Genetic(bred)
     return Task(

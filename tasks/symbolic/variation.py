@@ -38,10 +38,12 @@ class Alphabet:
     leaves: Ints
 
 
-def alphabet(library: Library) -> Alphabet:
-    """Return the arrays of a library."""
+def alphabet(library: Library, constants: bool = True) -> Alphabet:
+    """Return the arrays of a library; without `constants` none is written by mutations."""
     arity = np.array([*library.arities, 1])
     unary, binary, leaves = (np.flatnonzero(arity[:-1] == n) for n in (1, 2, 0))
+    if not constants:
+        leaves = leaves[leaves != library.constant_id]
     return Alphabet(library, arity, unary, binary, leaves)
 
 

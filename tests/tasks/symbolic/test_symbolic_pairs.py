@@ -67,13 +67,15 @@ def test_pairs_that_meet_are_those_of_trying_all(name: str, loose: bool) -> None
 
 def test_contexts_are_expressions_with_a_leaf_at_the_place() -> None:
     bank, a = stock(Expressions(WITH, max_length=20), points(), 300), alphabet(WITH)
-    rows, at = contexts(bank, a, 200, 24, np.random.default_rng(0))
+    rows, at = contexts(bank, a, 200, 24, np.random.default_rng(0), plain=True)
     for row, length, place in zip(rows.tokens, rows.lengths, at, strict=True):
         tokens = row[:length].tolist()
         stops = ends_of_row(tokens, WITH)
         assert stops[0] == length and tokens[place] == WITH.first_variable
         assert stops[place] == place + 1
-    assert rows.lengths[0] == 1 and rows.lengths.max() > 9
+    functions = rows.tokens[1 : 1 + len(a.unary), 0]
+    assert rows.lengths[0] == 1 and functions.tolist() == a.unary.tolist()
+    assert rows.lengths.max() > 9
     assert (ends(rows, at, a.arity) == at + 1).all()
 
 
@@ -87,8 +89,7 @@ def test_a_law_of_two_blocks_in_a_context_is_met() -> None:
     a, rng = alphabet(WITH), np.random.default_rng(0)
     rows, at = contexts(evolution.aim.bank, a, 400, 24, rng)
     outer = np.tile([1.0, 0.0], (400, 1))
-    children, fits = met(rows, at, outer, evolution.aim, evolution.meet, a)
-    children = children.take(fits)
+    children = met(rows, at, outer, evolution.aim, evolution.meet, False, a)
     assert len(children)
     given = torch.from_numpy(children.constants(WITH))
     f = evaluate(torch.from_numpy(children.tokens), WITH, torch.from_numpy(x), given).numpy()
