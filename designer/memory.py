@@ -30,17 +30,16 @@ class Elite:
     key: str = ""  # of the design that was judged; one built again from actions may lack numbers
     barred: bool = False  # the environment cannot build it: it is never replayed
 
-    @property
-    def rank(self) -> tuple[float, int]:
-        """Sort key: best reward first, then first come."""
-        return (-self.reward, self.order)
-
 
 class Elites:
-    """At most `capacity` distinct designs, best first."""
+    """At most `capacity` distinct designs, best first.
 
-    def __init__(self, capacity: int, *, focus: float = 0.01) -> None:
-        self.capacity, self.focus = capacity, focus
+    Of designs with equal rewards the first come stay; with `newest` the last come do, and stand
+    before the others, so that a memory full of equals keeps changing.
+    """
+
+    def __init__(self, capacity: int, *, focus: float = 0.01, newest: bool = False) -> None:
+        self.capacity, self.focus, self.newest = capacity, focus, newest
         self._items: list[Elite] = []
         self._keys: set[str] = set()
         self._added = 0
@@ -52,21 +51,27 @@ class Elites:
         """Remember the design if it is new and good enough; return whether it was."""
         self._added += 1
         full = len(self._items) >= self.capacity
-        if design.key in self._keys or (full and reward <= self._items[-1].reward):
+        if design.key in self._keys or not self.wants(reward):
             return False
         whole = spelled if isinstance(spelled, Spelling) else Spelling(spelled or ())
         actions = None if spelled is None else tuple(int(a) for a in whole.actions)
         elite = Elite(reward, self._added, design, actions, whole.given, design.key)
-        insort(self._items, elite, key=lambda e: e.rank)
+        insort(self._items, elite, key=self._rank)
         self._keys.add(design.key)
         if full:
             self._keys.discard(self._items.pop().key)
         return True
 
-    @property
-    def threshold(self) -> float:
-        """The reward a new design must exceed to be remembered; -inf while there is room."""
-        return self._items[-1].reward if len(self._items) >= self.capacity else -np.inf
+    def wants(self, reward: float) -> bool:
+        """Return whether a new design of that reward would be remembered."""
+        if len(self._items) < self.capacity:
+            return True
+        worst = self._items[-1].reward
+        return reward > worst or (self.newest and reward == worst)
+
+    def _rank(self, elite: Elite) -> tuple[float, int]:
+        """Return the sort key: best reward first, then first come, or last come."""
+        return (-elite.reward, -elite.order if self.newest else elite.order)
 
     def best(self, count: int) -> list[Elite]:
         """Return at most `count` elites, best first."""
@@ -74,7 +79,7 @@ class Elites:
 
     def spell(self, elite: Elite, spelled: Spelling | None) -> None:
         """Give a remembered elite another spelling; None bars it from replay."""
-        place = bisect_left(self._items, elite.rank, key=lambda e: e.rank)
+        place = bisect_left(self._items, self._rank(elite), key=self._rank)
         whole = Spelling(()) if spelled is None else spelled
         actions = None if spelled is None else tuple(int(a) for a in whole.actions)
         barred = spelled is None

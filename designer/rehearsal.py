@@ -30,7 +30,7 @@ class Rehearsal:
         self.env, self.parse = task.environment, task.parse
         self.encode = getattr(task.environment, "encode", None)
         self.guess = getattr(task.environment, "guess", None)
-        self.elites = Elites(settings.elites, focus=settings.focus)
+        self.elites = Elites(settings.elites, focus=settings.focus, newest=settings.newest)
         self.archive = Archive(settings.keep)
         self._walked: dict[str, Trajectory] = {}  # how the environment sees elites, by key
 
@@ -46,7 +46,7 @@ class Rehearsal:
                 scores = {name: float(values[row]) for name, values in scored.columns.items()}
                 place = (done.complexity, step, spent)
                 self.archive.add(Found(done.text, reward, scores, *place, done.key, merit))
-            if reward > self.elites.threshold:
+            if self.elites.wants(reward):
                 elite.append(row)
         walked = {}
         for row, spelled in zip(elite, self._spelled(batch, elite), strict=True):

@@ -20,6 +20,7 @@ class Settings:
     patience: int = 0  # stop after so many steps without a new design; 0 = never
     temperature: float = 1.0  # above 1 explores
     elites: int = 1000  # designs remembered for replay and as parents
+    newest: bool = False  # of equally good elites the last come are kept, not the first
     focus: float = 0.01  # rank weighting of replay; smaller looks at the very best only
     replay: int = 0  # elites imitated at once; 0 = none
     rounds: int = 1  # times a step that elites are drawn and imitated

@@ -23,6 +23,23 @@ def test_elites_are_the_best_distinct_first_come(items: list[tuple[str, int]], s
     assert len({e.design.key for e in kept}) == len(kept)
 
 
+@given(rewards, st.integers(1, 6))
+def test_of_equals_the_last_come_may_be_kept(items: list[tuple[str, int]], size: int) -> None:
+    score = {key: float(reward) for key, reward in reversed(items)}
+    elites, come = Elites(size, newest=True), list[str]()
+    for key, _ in items:
+        assert elites.wants(score[key]) or not elites.add(Word(key), [1], score[key])
+        if elites.add(Word(key), [1], score[key]):
+            come = [*(k for k in come if k != key), key]  # one that fell out may come again
+    kept = [(e.reward, e.design.key) for e in elites.best(size)]
+    assert [r for r, _ in kept] == sorted(score.values(), reverse=True)[:size]
+    expected = sorted(come, key=lambda k: (-score[k], -come.index(k)))[: len(kept)]
+    assert [key for _, key in kept] == expected
+    again = Elites(size, newest=True)
+    again.restore(elites.state(), lambda text, actions: Word(text))
+    assert [e.key for e in again.best(size)] == expected
+
+
 def test_rank_weighted_draw_has_the_stated_law() -> None:
     elites = Elites(4, focus=0.25)
     for i, key in enumerate("abcd"):
