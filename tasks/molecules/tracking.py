@@ -1,0 +1,201 @@
+"""Compiled: what the SMILES environment observes, followed for many rows without its mask.
+
+The same marks as `tasks.molecules.writing` keeps, less those that only the mask needs (families
+of Kekule forms, parts that strayed). For every legal row the features equal `Smiles.observe`.
+
+Needs numba; loaded by `tasks.molecules.sampler` when it begins.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from typing import Any, TypeVar, cast
+
+import numpy as np
+from numba import njit
+from numpy.typing import NDArray
+
+F = TypeVar("F", bound=Callable[..., Any])
+Array = NDArray[Any]
+
+NEVER, RINGS = -1, 9
+DENSE = 10 + RINGS  # features beside the last action
+ATOM, DIGITS, OPENED, CLOSED, ROOT, BOND = range(6)
+LAST, LENGTH, COUNT, HERE, MODE, FRESH, BARE, BRANCHED, FIRST, NAME = range(10)  # of `marks`
+TOKEN, USED, PART, MEMBERS = range(4)  # of `atoms`
+KIND, FREE, AROMATIC, ORDER, DIRECTED, DIGIT = range(6)  # of `table`
+
+
+def compiled(function: F) -> F:
+    """Return the function compiled when first called; the code is kept beside this file."""
+    return cast(F, njit(cache=True, nogil=True)(function))
+
+
+@compiled
+def begin(marks: Array, atoms: Array, ring: Array, b: int, name: int, end: int) -> None:
+    """Make row b an empty string, which is the molecule of that number."""
+    marks[b, :] = 0
+    marks[b, LAST], marks[b, MODE], marks[b, NAME] = end, OPENED, name
+    atoms[b, :, :] = 0
+    atoms[b, PART, :] = NEVER
+    ring[b, :] = NEVER
+
+
+@compiled
+def write(marks: Array, atoms: Array, ring: Array, table: Array, b: int, a: int) -> None:
+    """Write token a at the end of row b."""
+    kind, u, size = table[KIND, a], marks[b, HERE], atoms.shape[2]
+    start, implicit = marks[b, COUNT] == 0, marks[b, MODE] != BOND
+    symbol = min(marks[b, LAST], table.shape[1] - 1)
+    order = 1 if implicit else max(1, table[ORDER, symbol])
+    within = implicit or table[DIRECTED, symbol] == 1  # the bond may be one of a ring
+    ours = table[AROMATIC, atoms[b, TOKEN, u]] == 1 and not start
+    here = np.int64(1) << u
+    if kind == 0:
+        v = min(marks[b, COUNT], size - 1)
+        new, bit = table[AROMATIC, a] == 1, np.int64(1) << v
+        joined = ours and new and within
+        if start:
+            order = 0
+        else:
+            atoms[b, USED, u] += order
+        part = atoms[b, PART, u] if joined else (v if new else NEVER)
+        atoms[b, TOKEN, v], atoms[b, USED, v], atoms[b, PART, v] = a, order, part
+        if part != NEVER:
+            atoms[b, MEMBERS, part] = (atoms[b, MEMBERS, part] if joined else 0) | bit
+        if new:
+            marks[b, BARE] |= bit
+            if not joined:
+                marks[b, FIRST] |= bit
+        marks[b, MODE] = ROOT if new and not joined else ATOM
+        marks[b, FRESH], marks[b, HERE] = 1, v
+        marks[b, COUNT] += 1
+    elif kind == 1:
+        marks[b, MODE] = BOND
+    elif kind == 2:
+        d = table[DIGIT, a]
+        v = ring[b, d]
+        if v == NEVER:
+            if not start:
+                atoms[b, USED, u] += 1
+            ring[b, d] = u
+        else:
+            _close(marks, atoms, b, u, v, ours and table[AROMATIC, atoms[b, TOKEN, v]] == 1,
+                   implicit, within, order)  # fmt: skip
+            ring[b, d] = NEVER
+        marks[b, MODE] = DIGITS
+    elif kind == 3:
+        marks[b, BRANCHED] |= here
+        marks[b, MODE], marks[b, FRESH] = OPENED, 0
+    else:
+        top = 0
+        for i in range(size):
+            if (marks[b, BRANCHED] >> i) & 1:
+                top = i
+        marks[b, HERE] = top
+        marks[b, BRANCHED] &= ~(np.int64(1) << top)
+        marks[b, MODE], marks[b, FRESH] = CLOSED, 0
+    marks[b, LAST] = a
+    marks[b, LENGTH] += 1
+
+
+@compiled
+def _close(
+    marks: Array, atoms: Array, b: int, u: int, v: int, both: bool, implicit: bool, within: bool,
+    order: int,
+) -> None:  # fmt: skip
+    """Close the ring number that v holds at u."""
+    one = np.int64(1)
+    here, bit, part = one << u, one << v, atoms[b, PART, v]
+    joins = both and implicit and part != atoms[b, PART, u]
+    aromatic = joins or (both and within and part == atoms[b, PART, u])
+    atoms[b, USED, u] += order
+    atoms[b, USED, v] += order - 1
+    if joins:
+        atoms[b, PART, u] = part
+        atoms[b, MEMBERS, part] |= here
+    if aromatic:
+        around = atoms[b, MEMBERS, part]
+        if joins:
+            around &= ~here
+        around &= ~(bit | (bit - one)) | (bit & marks[b, FIRST])
+        marks[b, BARE] &= ~around
+    if joins:
+        marks[b, FIRST] &= ~here
+
+
+@compiled
+def look(
+    marks: Array, atoms: Array, ring: Array, table: Array, b: int, limit: int, out: Array
+) -> None:
+    """Write the features of row b beside its last action; see `Smiles.observe`."""
+    here, size = marks[b, HERE], atoms.shape[2]
+    left = table[FREE, atoms[b, TOKEN, here]] - atoms[b, USED, here]
+    out[b, 0] = marks[b, LENGTH] / limit
+    out[b, 1] = marks[b, COUNT] / size
+    out[b, 2] = min(max(left, 0), 4) / 4
+    out[b, 3] = atoms[b, PART, here] != NEVER
+    out[b, 4] = (marks[b, BARE] >> here) & 1
+    out[b, 5] = marks[b, BARE] != 0
+    out[b, 6] = marks[b, BRANCHED] != 0
+    out[b, 7] = marks[b, MODE] == CLOSED
+    out[b, 8] = marks[b, FRESH]
+    open_ = 0
+    for d in range(RINGS):
+        held = ring[b, d] != NEVER
+        open_ += held
+        out[b, 10 + d] = min(here - ring[b, d] + 1, 12) / 12 if held else 0.0
+    out[b, 9] = open_ / RINGS
+
+
+@compiled
+def advance(
+    logits: Array, uniforms: Array, marks: Array, atoms: Array, ring: Array, table: Array,
+    limit: int, most: int, started: int, memory: Array, rows: Array, dense: Array, last: Array,
+) -> int:  # fmt: skip
+    """Draw a token for each row, write it and look again; return how many molecules were begun.
+
+    `rows` [M, T] takes the tokens of each molecule, END last. A row that ends begins the next
+    molecule, with zeros in its `memory` [L, B, H]; where all `most` are begun its name becomes
+    NEVER. Tokens past `limit` or the last atom are not drawn: such a row ends.
+    """
+    end, size = table.shape[1], atoms.shape[2]
+    for b in range(marks.shape[0]):
+        name = marks[b, NAME]
+        if name == NEVER:
+            continue
+        a = _drawn(logits[b], uniforms[b], end)
+        length = marks[b, LENGTH]
+        if length >= limit or (a < end and table[KIND, a] == 0 and marks[b, COUNT] >= size):
+            a = end
+        rows[name, length] = a
+        if a == end:
+            memory[:, b, :] = 0.0
+            if started < most:
+                begin(marks, atoms, ring, b, started, end)
+                started += 1
+            else:
+                marks[b, NAME] = NEVER
+        else:
+            write(marks, atoms, ring, table, b, a)
+        look(marks, atoms, ring, table, b, limit, dense)
+        last[b] = marks[b, LAST]
+    return started
+
+
+@compiled
+def _drawn(logits: Array, uniform: float, end: int) -> int:
+    """Return a token, or END, drawn from the first end + 1 logits by one number in [0, 1)."""
+    top = logits[0]
+    for i in range(1, end + 1):
+        top = max(top, logits[i])
+    total = 0.0
+    for i in range(end + 1):
+        total += math.exp(logits[i] - top)
+    wanted, run = uniform * total, 0.0
+    for i in range(end + 1):
+        run += math.exp(logits[i] - top)
+        if run > wanted:
+            return i
+    return end
