@@ -40,7 +40,7 @@ def bench(name: str, options: Options, long: bool = False, tasks: str = "", seed
         return
     if name != "pipeline":
         known = ["pipeline", "gradients", "estimators", "equations", "folding", "pmo"]
-        known += ["reliability", "walks"]
+        known += ["reliability", "walks", "molecules"]
         raise InputError(f"unknown benchmark {name!r}; {nearest(name, known)}")
     found = {kind: pipeline(_parts(kind, options)) for kind in KINDS}
     if options.as_json:

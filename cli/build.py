@@ -276,7 +276,9 @@ class _Plugins:
         table = self.document.table(path)  # what the table says wins over what the task offers
         injected = {name: value for name, value in shared.items() if name not in table}
         oracle = self.document.build(path, make, injected, leave=(*leave, "isolate"))
-        limits = self._limits((*path, "isolate"))
+        limits = getattr(oracle, "isolation", None)
+        if "isolate" in table:
+            limits = self._limits((*path, "isolate"))
         if limits is not None:
             return Parallel(oracle, shared["workers"], limits=limits)
         if shared["workers"] > 1 and not oracle.cheap and not isinstance(oracle, Laboratory):

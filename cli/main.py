@@ -29,7 +29,7 @@ app.add_typer(prior_options.app, name="prior")
 Campaign = Annotated[Path, typer.Argument(metavar="CAMPAIGN.toml", help="A campaign file.")]
 BENCHES = (
     "pipeline, gradients, estimators, equations, folding, samples, ablation, design, pmo, "
-    "reliability, walks"
+    "reliability, walks, molecules"
 )
 Directory = Annotated[Path, typer.Argument(metavar="DIR", help="The directory of a run.")]
 
@@ -287,6 +287,9 @@ def bench(
     kept: Annotated[
         Path | None, typer.Option(help="estimators: file of runs; only others are made.")
     ] = None,
+    prior: Annotated[
+        str | None, typer.Option(help="molecules: a prior; the shipped one without it.")
+    ] = None,
 ) -> None:
     """Measure: `pipeline` times the stages, `folding` the search, `reliability` injects faults."""
     if name == "folding":
@@ -309,6 +312,10 @@ def bench(
         from cli.bench_estimators import bench_estimators
 
         return bench_estimators(tasks, only or [], seeds, options, kept)
+    if name == "molecules":
+        from cli.bench_molecules import bench_molecules
+
+        return bench_molecules(prior, options)
     if name == "pmo":
         from cli.bench_pmo import bench_pmo
 

@@ -25,6 +25,7 @@ ORACLES: dict[str, str] = {
     "drd2": "oracles.classifiers:drd2",
     "gsk3b": "oracles.classifiers:gsk3b",
     "jnk3": "oracles.classifiers:jnk3",
+    "docking": "oracles.docking:Docking",
     # folds
     "energy": "oracles.energies:Energy",
     "unique_fold": "oracles.unique:UniqueFold",

@@ -1,0 +1,215 @@
+"""`designer bench molecules`: sampling, scoring and memory, each as a ratio within one run.
+
+1. Sampling without the mask from a prior, against a plain step-by-step PyTorch loop of a GRU of
+   the same size and batch. The loop draws a token for every row until all have ended; it then
+   goes on with the tokens of the molecules that were sampled before it, so both write the same
+   molecules. Also sampling with the mask.
+2. Scoring with QED on all cores: the share of the wall time that is QED's own.
+3. Peak memory of a short run of the molecule campaign with the prior.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import resource
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from statistics import median
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from cli.options import Options
+from cli.prior import about, find, weights
+from designer.errors import InputError
+from designer.policy import RecurrentPolicy
+from designer.protocols import Measured
+from tasks.molecules.freely import Unmasked
+from tasks.molecules.sampler import sample, texts
+from tasks.molecules.smiles import Smiles
+
+BATCHES = (64, 256, 1024)
+MOLECULES, MASKED, SCORED, ROUNDS = 2048, 256, 1500, 3
+CALLS = 300  # of the short run
+
+
+@dataclass(frozen=True)
+class Timed:
+    """QED, and the seconds that each molecule took where it was judged; parsing not included."""
+
+    name: str = "timed"
+    cheap = False
+
+    def __call__(self, designs: Sequence[Any], /) -> Measured:
+        """Return the columns `qed` and `seconds` [N]."""
+        from rdkit.Chem import QED
+
+        values, seconds = np.zeros(len(designs)), np.zeros(len(designs))
+        for i, design in enumerate(designs):
+            mol, started = design.mol, time.perf_counter()
+            values[i] = QED.qed(mol)  # type: ignore[no-untyped-call]
+            seconds[i] = time.perf_counter() - started
+        return Measured({"qed": values, "seconds": seconds})
+
+
+def bench_molecules(prior: str | None, options: Options) -> None:
+    """Print the figures; `prior` is a directory or a shipped prior's name."""
+    folder = find(Path(prior or "zinc250k"))
+    facts = about(folder)
+    task = {k: v for k, v in facts["task"].items() if k not in ("kind", "representation")}
+    env = Unmasked(**task)
+    sizes = {k: v for k, v in facts["policy"].items() if k != "kind"}
+    policy = RecurrentPolicy(env.obs_size, env.num_actions, **sizes)
+    policy.load_state_dict(weights(folder))
+    cores = options.workers or os.cpu_count() or 1
+    torch.set_num_threads(cores)
+    found: dict[str, Any] = {"prior": str(folder), "cores": cores, "sampling": []}
+    found["memory_mb"] = memory(folder)  # first: it is the largest child so far
+    for batch in BATCHES:
+        found["sampling"].append(sampling(env, policy, batch))
+    found["masked"] = masked(Smiles(**task), policy)
+    torch.set_num_threads(1)
+    found["scoring"] = scoring(env, policy, cores)
+    print(json.dumps(found) if options.as_json else _told(found))
+
+
+def sampling(env: Smiles, policy: RecurrentPolicy, batch: int) -> dict[str, float]:
+    """Return molecules a second of both loops, texts included, and their ratios.
+
+    The two take turns `ROUNDS` times; `ratio` is of medians of the clock, `cpu_ratio` of the
+    processor's time.
+    """
+    sample(env, policy, batch, batch)  # compiles
+    clocks: dict[str, list[tuple[float, float]]] = {"ours": [], "plain": []}
+    for seed in range(ROUNDS):
+        started = time.perf_counter(), time.process_time()
+        rows = sample(env, policy, MOLECULES, batch, seed)
+        ours = texts(env, rows)
+        clocks["ours"].append(_since(started))
+        loop = Plain(env, policy)
+        started = time.perf_counter(), time.process_time()
+        theirs = [text for i in range(0, len(rows), batch) for text in loop(rows[i : i + batch])]
+        clocks["plain"].append(_since(started))
+        if ours != theirs:
+            raise InputError("the two loops wrote different molecules; please report it")
+    wall = {name: median(clock for clock, _ in told) for name, told in clocks.items()}
+    cpu = {name: median(clock for _, clock in told) for name, told in clocks.items()}
+    return {
+        "batch": batch,
+        "per_second": MOLECULES / wall["ours"],
+        "plain_per_second": MOLECULES / wall["plain"],
+        "ratio": wall["plain"] / wall["ours"],
+        "cpu_ratio": cpu["plain"] / cpu["ours"],
+    }
+
+
+class Plain:
+    """A step-by-step loop as one would write it: embed, `torch.gru_cell`, softmax, draw."""
+
+    def __init__(self, env: Smiles, policy: RecurrentPolicy) -> None:
+        width, sizes = env.obs_size, (policy.hidden, policy.layers)
+        self.env, self.actions = env, env.end + 1
+        self.embedding = torch.nn.Embedding(self.actions, width)
+        self.cells = [
+            torch.nn.GRUCell(width if i == 0 else sizes[0], sizes[0]) for i in range(sizes[1])
+        ]
+        self.head = torch.nn.Linear(sizes[0], self.actions)
+
+    @torch.no_grad()
+    def __call__(self, wanted: NDArray[np.int16]) -> list[str]:
+        """Return the texts of one batch; each step's token is replaced by the wanted one."""
+        tokens = torch.as_tensor(wanted.astype(np.int64))
+        B = len(tokens)
+        memory = [torch.zeros(B, cell.hidden_size) for cell in self.cells]
+        last = torch.full((B,), self.env.end)
+        ended = torch.zeros(B, dtype=torch.bool)
+        written = []
+        for t in range(tokens.shape[1]):
+            features = self.embedding(last)
+            for i, cell in enumerate(self.cells):
+                features = memory[i] = cell(features, memory[i])
+            shares = torch.softmax(self.head(features), dim=-1)
+            drawn = torch.multinomial(shares, 1).squeeze(1)
+            last = torch.where(drawn >= 0, tokens[:, t], drawn)
+            written.append(last)
+            ended |= last == self.env.end
+            if bool(ended.all()):
+                break
+        words, end = self.env.vocabulary, self.env.end
+        out = []
+        for row in torch.stack(written, dim=1).tolist():
+            out.append("".join(words[token] for token in row[: row.index(end)]))
+        return out
+
+
+def masked(env: Smiles, policy: RecurrentPolicy) -> dict[str, float]:
+    """Return molecules a second with the mask, as a campaign samples them."""
+    from designer.rollout import rollout
+
+    started = time.perf_counter()
+    rollout(env, policy, MASKED, torch.Generator().manual_seed(0))
+    return {"batch": MASKED, "per_second": MASKED / (time.perf_counter() - started)}
+
+
+def scoring(env: Smiles, policy: RecurrentPolicy, cores: int) -> dict[str, float]:
+    """Return the share of the scoring's wall time, times cores, that QED itself took."""
+    from oracles.pool import Parallel
+
+    rows = sample(env, policy, SCORED + SCORED // 10, 256)
+    designs = [design for design in env.decode(rows.tolist()) if design is not None][:SCORED]
+    with Parallel(Timed(), cores) as pool:
+        pool(designs[: 16 * cores])  # starts the workers
+        started = time.perf_counter()
+        told = pool(designs)
+        wall = time.perf_counter() - started
+    own = float(told.columns["seconds"].sum())
+    return {
+        "molecules": len(designs),
+        "per_second": len(designs) / wall,
+        "own_ms": 1000 * own / len(designs),
+        "own_share": own / (cores * wall),
+    }
+
+
+def memory(folder: Path) -> float:
+    """Return the peak resident memory in MB of a run of `CALLS` calls in a process of its own."""
+    with tempfile.TemporaryDirectory() as place:
+        arguments = ["molecule", "qed", "--prior", str(folder), "--budget", str(CALLS), "--quiet"]
+        code = f"from cli.main import main; main({[*arguments, '--out', f'{place}/run']!r})"
+        environment = os.environ | {"PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
+        done = subprocess.run(
+            [sys.executable, "-c", code], capture_output=True, text=True, env=environment,
+            check=False,
+        )  # fmt: skip
+    if done.returncode:
+        raise InputError(f"the short run ended with code {done.returncode}: {done.stderr[-300:]}")
+    return resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss / 1024
+
+
+def _since(started: tuple[float, float]) -> tuple[float, float]:
+    return time.perf_counter() - started[0], time.process_time() - started[1]
+
+
+def _told(found: dict[str, Any]) -> str:
+    lines = [f"{found['prior']}, {found['cores']} cores", "sampling, molecules a second"]
+    rows = [["batch", "no mask", "plain loop", "ratio", "cpu ratio"]]
+    for row in found["sampling"]:
+        speeds = [f"{row['per_second']:.0f}", f"{row['plain_per_second']:.0f}"]
+        rows.append([str(row["batch"]), *speeds, f"{row['ratio']:.2f}", f"{row['cpu_ratio']:.2f}"])
+    lines += ["".join(cell.rjust(12) for cell in row) for row in rows]
+    held, score = found["masked"], found["scoring"]
+    lines += [f"with the mask, batch {held['batch']}: {held['per_second']:.0f} a second"]
+    lines += [
+        f"scoring {score['molecules']} molecules: {score['per_second']:.0f} a second, QED "
+        f"{score['own_ms']:.2f} ms each, {score['own_share']:.1%} of the cores' time is its own"
+    ]
+    lines += [f"peak memory of {CALLS} calls: {found['memory_mb']:.0f} MB"]
+    return "\n".join(lines)
