@@ -43,6 +43,8 @@ VARIANTS: dict[str, Changes] = {
     "from the middle": {"task.grow": "middle"},
     "risk-seeking": {"learner.kind": "risk_seeking"},
     "ppo": {"learner.kind": "ppo"},
+    "newest of equals": {"campaign.newest": True},
+    "enrichment": {"campaign.proposals": 32, "task.search": "enrichment"},
     "pull moves": {"campaign.proposals": 32, "task.search": "pull_moves", "task.search_steps": 50},
 }
 TARGETS = 100  # of a length, unless all of them are asked for

@@ -154,8 +154,8 @@ class Enrichment:
     """
 
     env: Chain
-    size: int = 256
-    temperature: float = 0.4
+    size: int = 1000
+    temperature: float = 0.3
     policy: Any = None
     purse: Purse | None = None
 

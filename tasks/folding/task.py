@@ -52,7 +52,7 @@ def task(
     `window` is how many residues it sees ahead, `grow` where the chain begins: start, end or
     middle. Walks that can no longer reach an energy of `prune` give up. `search` is what the
     proposer does, and `search_steps` how long: proposals a ladder in each call (0: 4,000,000),
-    steps of a walk (0: 200) or chains grown together (0: 256); `search_threads` 0 is one a core.
+    steps of a walk (0: 200) or chains grown together (0: 1,000); `search_threads` 0 is one a core.
     The run ends at a fold of `target_energy`. With `density`, it also writes density.csv: how many
     folds have each energy, estimated from so many populations of 1,000 chains. Raises InputError
     for a bad sequence, lattice or matrix.
@@ -86,7 +86,7 @@ def _proposer(
     search: str, env: Chain, start: Fold, steps: int, threads: int, goal: float
 ) -> Proposer[Fold]:
     if search == "enrichment":
-        return Enrichment(env, steps or 256)
+        return Enrichment(env, steps or 1000)
     if search == "pull_moves":
         return PullMoves(env.matrix, steps or 200)
     ready()
