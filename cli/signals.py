@@ -1,14 +1,15 @@
 """Ctrl-C, SIGTERM and SIGUSR2: the first ends the run after its step, the second stops at once.
 
-The step has `grace` seconds to finish. A thread keeps the time, because the main one may be deep
-in an oracle's code: it wakes the main thread with a signal of its own, which raises `Overdue`
-there. If even that changes nothing (native code that never returns, a handler that swallows
-everything), it ends the process: what was paid for is in the record, the last checkpoint is
-intact, and worker processes are ended by their guardians.
+The step has `grace` seconds to finish, where that is finite. A thread keeps the time, because
+the main one may be deep in an oracle's code: it wakes the main thread with a signal of its own,
+which raises `Overdue` there. If even that changes nothing (native code that never returns, a
+handler that swallows everything), it ends the process: what was paid for is in the record, the
+last checkpoint is intact, and worker processes are ended by their guardians.
 """
 
 from __future__ import annotations
 
+import math
 import os
 import select
 import signal
@@ -33,7 +34,7 @@ class Overdue(KeyboardInterrupt):
 class Stop:
     """Says whether somebody asked to stop; `Campaign.run` calls it between steps."""
 
-    def __init__(self, grace: float = 30.0) -> None:
+    def __init__(self, grace: float) -> None:
         self.grace = grace
         self.asked = self.overdue = False
 
@@ -49,14 +50,12 @@ class Stop:
         if self.asked:
             raise KeyboardInterrupt
         self.asked = True
-        print(
-            f"stopping after this step, or in {self.grace:g} s; once more stops at once",
-            file=sys.stderr,
-        )
+        late = f", or in {self.grace:g} s" if self.grace < math.inf else ""
+        print(f"stopping after this step{late}; once more stops at once", file=sys.stderr)
 
 
 @contextmanager
-def stopping(grace: float = 30.0) -> Iterator[Stop]:
+def stopping(grace: float = math.inf) -> Iterator[Stop]:
     """Yield a `Stop` that listens while the `with` lasts."""
     stop = Stop(grace)
     if threading.current_thread() is not threading.main_thread():
@@ -84,16 +83,16 @@ def _keep_time(told: int, stop: Stop) -> None:
     """Wait for signals; see that the main thread comes back in time after them."""
     poll = select.poll()
     poll.register(told, select.POLLIN)
-    signals, end = 0, None
+    signals, end = 0, math.inf
     while True:
-        left = None if end is None else 1000 * max(0.0, end - time.monotonic())
+        left = 1000 * max(0.0, end - time.monotonic()) if end < math.inf else None
         for number in os.read(told, 64) if poll.poll(left) else b"":
             if number == _ENDED[0]:
                 return
             if number in CAUGHT and signals < 2:
                 signals += 1
                 end = time.monotonic() + (stop.grace if signals == 1 else LAST)
-        if end is None or time.monotonic() < end:
+        if time.monotonic() < end:
             continue
         if signals == 2:
             _give_up()

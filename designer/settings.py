@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from designer.errors import InputError
+from designer.signature import Unbounded
 
 
 @dataclass(frozen=True)
@@ -32,7 +33,7 @@ class Settings:
     bucket_from: float = 0.4  # diversity filter: only rewards from here on count
     keep: int = 100  # designs reported
     checkpoint_every: int = 1  # steps
-    grace: float = 30.0  # seconds that a signal gives the step to finish
+    grace: Unbounded = 30.0  # seconds that a signal gives the step to finish; inf waits for it
     max_failure_rate: float = 0.5  # of recent evaluations; above it the run stops
     max_skipped: int = 20  # steps in a row whose gradient is not finite; then the run stops
 

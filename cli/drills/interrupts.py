@@ -110,7 +110,9 @@ def drill(fault: str, folder: Path, place: str, tries: Sequence[Try]) -> Row:
         ended = _resumed(path, _maker(path, "here", how))  # where it runs changes nothing
         again = set(_said(path)[len(paid) :]) & set(paid)
         lost += len(set(paid) - kept) + len(again)
-        survived += (code, ended) == (75, whole) and seconds < SOON and not marked()
+        given_up = "code that does not end" in (path / "said").read_text()
+        orderly = given_up == (how != "sleeps") and seconds < SOON and not marked()
+        survived += (code, ended) == (75, whole) and orderly
     note = f"exit 75 after at most {longest:.1f} s (grace {GRACE:g} s), resumed to the same end"
     return Row(fault, len(tries), survived, lost, note)
 

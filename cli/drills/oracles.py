@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import os
 import time
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
-from cli.drills.toy import Row
+from cli.drills.toy import LANE, Row
 from oracles.isolation import Limits
 from oracles.pool import Parallel
 from oracles.python import python
@@ -90,11 +91,13 @@ def _fault(fault: str, tries: int, oracle: Parallel) -> Row:
 
 
 def marked() -> list[Path]:
-    """Return the living processes that any worker of ours started."""
+    """Return the living processes that any worker of this drill started."""
     found = []
+    lane = f"{LANE}={os.environ.get(LANE, '')}\0".encode() if LANE in os.environ else b""
     for entry in Path("/proc").glob("[0-9]*"):
         try:
-            if b"DESIGNER_WORKER=" in (entry / "environ").read_bytes():
+            held = (entry / "environ").read_bytes()
+            if b"DESIGNER_WORKER=" in held and lane in held:
                 found.append(entry)
         except OSError:
             continue

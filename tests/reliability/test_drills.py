@@ -25,10 +25,10 @@ RNG = random.Random(7)
 @pytest.mark.parametrize(
     "drill",
     [
-        lambda folder: record.writer_kills(folder, 40, RNG),
-        lambda folder: record.wal_cuts(folder, 200, RNG),
+        lambda folder: record.writer_kills(folder, 20, RNG),
+        lambda folder: record.wal_cuts(folder, 80, RNG),
         lambda folder: record.torn_checkpoints(folder, RNG),
-        lambda folder: record.races(folder, 2),
+        lambda folder: record.races(folder, 1),
         lambda folder: record.stale_locks(folder, 5, RNG),
     ],
     ids=["kills", "cuts", "torn", "races", "stale"],
@@ -43,12 +43,12 @@ def test_the_record(tmp_path: Path, drill: Callable[[Path], Row]) -> None:
     reason="needs Linux and a C compiler",
 )
 def test_a_full_disk(tmp_path: Path) -> None:
-    rows = disk.full_disk(tmp_path, stride=11)
+    rows = disk.full_disk(tmp_path, stride=19)
     assert len(rows) == 2 and all(map(unharmed, rows)), rows
 
 
 def test_a_campaign_of_every_kind_of_part_is_killed_and_ends_the_same(tmp_path: Path) -> None:
-    row = campaigns.kills(tmp_path, "fold", "ppo", 2, random.Random(1))
+    row = campaigns.kills(tmp_path, "fold", "ppo", 1, random.Random(1))
     assert unharmed(row), row
 
 
