@@ -24,6 +24,7 @@ from designer.objective import Objective, Penalty, Term, identity
 from designer.policy import POLICIES
 from designer.protocols import Task
 from designer.settings import Settings
+from designer.signature import parameters
 from designer.store import Store
 from designer.suiting import suits
 from designer.toml import Keys
@@ -115,9 +116,24 @@ def build(document: Document, *, allow_plugins: bool = False) -> Parts:
 
 def build_task(document: Document, *, allow_plugins: bool = False) -> Task:
     """Return the task of the `[task]` table."""
-    make = _Plugins(document, allow_plugins).find(("task",), TASKS)
-    task: Task = document.build(("task",), make)
+    use = _Plugins(document, allow_plugins)
+    make = use.find(("task",), TASKS)
+    if "operator" not in parameters(make):
+        task: Task = document.build(("task",), make)
+        return task
+    entries = document.table(("task", "operator"), [])
+    if not isinstance(entries, list):
+        raise document.error(("task", "operator"), "expected [[task.operator]] tables")
+    mine = [_operator(document, use, ("task", "operator", i)) for i in range(len(entries))]
+    task = document.build(("task",), make, {"operator": mine}, leave=("operator",))
     return task
+
+
+def _operator(document: Document, use: _Plugins, path: Keys) -> Any:
+    """Return an operator of the user's for equations."""
+    from tasks.symbolic.operators import own
+
+    return document.build(path, own, {"function": use.find(path, {})})
 
 
 def build_objective(

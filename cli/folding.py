@@ -2,18 +2,13 @@
 
 from __future__ import annotations
 
-import contextlib
-import io
-import json
-import re
-from collections.abc import Sequence
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from cli.options import Options
 from cli.presets import fold, shipped
 from cli.session import start
+from cli.several import each
 from designer.config import Document
 from designer.errors import InputError
 
@@ -41,40 +36,7 @@ def fold_all(
     documents = [_folding(record.sequence, lattice, energy, target_energy) for record in records]
     if len(documents) == 1:
         return start(documents[0], options)
-    _each(documents, [record.name for record in records], options)
-
-
-def _each(documents: Sequence[Document], names: Sequence[str], options: Options) -> None:
-    results: list[dict[str, Any]] = []
-    try:
-        for number, (document, name) in enumerate(zip(documents, names, strict=True), start=1):
-            own = options
-            if options.out is not None:
-                plain = re.sub(r"[^A-Za-z0-9_.-]+", "_", name).strip(".")[:60]
-                own = replace(options, out=options.out / f"{number}-{plain}")
-            if options.as_json:
-                results += _caught(document, name, own)
-            else:
-                print(f"\n{name}")
-                start(document, own)
-    finally:  # what is there is told, also where one of them was interrupted
-        if options.as_json:
-            print(json.dumps({"results": results}))
-
-
-def _caught(document: Document, name: str, options: Options) -> list[dict[str, Any]]:
-    """Run one campaign and return the object it prints, none where it printed nothing."""
-    said = io.StringIO()
-    try:
-        with contextlib.redirect_stdout(said):
-            start(document, options)
-    except BaseException as problem:
-        problem.add_note(f"while folding {name}")
-        if not said.getvalue():
-            raise
-        print(said.getvalue(), end="")
-        raise
-    return [{"name": name, **json.loads(said.getvalue())}]
+    each(documents, [record.name for record in records], options, "folding")
 
 
 def _folding(sequence: str, lattice: str, energy: str, target_energy: float | None) -> Document:

@@ -57,18 +57,51 @@ def equation(
     data: Annotated[Path, typer.Argument(metavar="DATA.csv", help="A table with a header line.")],
     options: Options,
     target: Annotated[
-        str | None, typer.Option(help="Column to explain. Without it, the last one.")
+        list[str] | None,
+        typer.Option(help="Column to explain. Without it, the last one. Repeat for several."),
     ] = None,
+    inputs: Annotated[
+        list[str] | None,
+        typer.Option("--input", help="Column to explain by; repeat. Without it, all others."),
+    ] = None,
+    ignore: Annotated[list[str] | None, typer.Option(help="Column to leave out; repeat.")] = None,
     weights: Annotated[str | None, typer.Option(help="Column of sample weights.")] = None,
+    category: Annotated[
+        str | None, typer.Option(help="Column of labels: each has constants of its own.")
+    ] = None,
+    missing: Annotated[
+        str | None, typer.Option(help="Rows with empty cells: drop (and count) or refuse.")
+    ] = None,
+    split: Annotated[
+        float | None, typer.Option(help="Share of rows held out to judge the result, as 0.2.")
+    ] = None,
+    sample: Annotated[
+        int | None, typer.Option(help="Rows to search on (all are fitted at the end); 0 for all.")
+    ] = None,
+    select: Annotated[
+        str | None, typer.Option(help="Inputs of a wide table to keep: auto, all, or how many.")
+    ] = None,
     units: Annotated[
         Path | None, typer.Option(help="CSV of name,unit: equations must balance.")
     ] = None,
+    guess: Annotated[
+        list[str] | None,
+        typer.Option(help="Formula to start from; single letters are fitted: 'a*x + b'. Repeat."),
+    ] = None,
+    score: Annotated[
+        list[str] | None,
+        typer.Option(help="Formula to fit and judge, without any search. Repeat."),
+    ] = None,
 ) -> None:
     """Discover an equation in a CSV."""
-    from cli.presets import equation
-    from cli.session import start
+    from cli.equations import explain
 
-    start(equation(data, target, weights, units), options)
+    wishes = {
+        "inputs": inputs, "ignore": ignore, "weights": weights, "category": category,
+        "missing": missing, "split": split, "sample": sample, "select": select, "units": units,
+        "guess": guess,
+    }  # fmt: skip
+    explain(data, target or [], score or [], wishes, options)
 
 
 @app.command()

@@ -13,11 +13,11 @@ from typing import Any
 from cli.trace import progress
 from designer.campaign import Result
 from designer.memory import Found
-from designer.protocols import Task
+from designer.protocols import Task, Told
 from designer.rundir import RunDirectory
 
 
-def as_object(task: Task, result: Result, run: Path) -> dict[str, Any]:
+def as_object(task: Task, result: Result, run: Path, told: Told | None = None) -> dict[str, Any]:
     """Return the one object that `--json` prints."""
     found: dict[str, Any] = {
         "run": str(run),
@@ -31,14 +31,17 @@ def as_object(task: Task, result: Result, run: Path) -> dict[str, Any]:
         "biased": list(result.biased),
     }
     if result.constraints:
-        found["constraints"] = [_plain(told) for told in result.constraints]
+        found["constraints"] = [_plain(each) for each in result.constraints]
+    found |= dict(told.facts) if told is not None else {}
     return found | ({"memory": result.memory} if result.memory else {})
 
 
-def as_text(task: Task, result: Result, run: Path, top: int) -> str:
+def as_text(task: Task, result: Result, run: Path, top: int, told: Told | None = None) -> str:
     """Return the lines a person reads: the best designs, the first one drawn, where it all is."""
     lines = []
-    if result.best:
+    if told is not None:
+        lines += ["", *told.lines]
+    elif result.best:
         lines += ["", task.show(task.parse(result.best[0].design)), ""]
         lines += table(result.best[:top])
         if (shared := ties(result)) > 1:
@@ -46,12 +49,13 @@ def as_text(task: Task, result: Result, run: Path, top: int) -> str:
     else:
         within = " that keeps the constraints" if result.constraints else ""
         lines += [f"nothing was found: no valid design{within} was measured"]
-    lines += [_told(told) for told in result.constraints]
+    lines += [_told(each) for each in result.constraints]
     symbols = [f"{stand_in} = {column}" for stand_in, column in task.symbols.items()]
     if symbols:
         lines += ["", "where " + ", ".join(symbols)]
     lines += ["", f"{_why(result)}; {result.evaluations:,} evaluations in {result.seconds:.1f} s"]
     lines += [result.memory] if result.memory else []
+    lines += [f"written for use elsewhere: {', '.join(told.files)}"] if told is not None else []
     lines += [f"everything is in {run}"]
     return "\n".join(lines)
 
@@ -77,8 +81,12 @@ def table(found: Sequence[Found]) -> list[str]:
     ]
 
 
-def write_files(task: Task, result: Result, run: RunDirectory, top: int) -> None:
+def write_files(
+    task: Task, result: Result, run: RunDirectory, top: int, told: Told | None = None
+) -> None:
     """Write `best.csv`, `front.csv`, `progress.svg`, `best.svg` and what the task exports."""
+    for name, text in told.files.items() if told is not None else ():
+        run.write(name, text)
     run.write("best.csv", _csv(result.best))
     run.write("front.csv", _csv(result.front))
     drawn = progress(run.store.metrics())

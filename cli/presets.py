@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from importlib.resources import files
 from pathlib import Path
+from typing import Any
 
 from designer import config
 from designer.config import Document
@@ -34,21 +35,18 @@ def shipped(kind: str) -> Document:
     return document
 
 
-def equation(
-    data: Path, target: str | None, weights: str | None, units: Path | None = None
-) -> Document:
-    """Return the campaign that explains a column of a CSV."""
+def equation(data: Path, wishes: Mapping[str, Any]) -> Document:
+    """Return the campaign that explains a column of a CSV; `wishes` are options that were given."""
     document = shipped("equation")
     named = str(data.absolute()) if data.exists() or data.suffix else str(data)
     document.override(("task", "data"), named, "DATA.csv")
-    if target is not None:
-        document.override(("task", "target"), target, "--target")
-    else:
-        document.table(("task",)).pop("target", None)
-    if weights is not None:
-        document.override(("task", "weights"), weights, "--weights")
-    if units is not None:
-        document.override(("task", "units"), str(units.absolute()), "--units")
+    document.table(("task",)).pop("target", None)
+    for name, value in wishes.items():
+        if value is None or value == []:
+            continue
+        option = "--input" if name == "inputs" else f"--{name}"
+        absolute = str(value.absolute()) if isinstance(value, Path) else value
+        document.override(("task", name), absolute, option)
     return document
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import secrets
 import sys
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -172,18 +173,21 @@ def dismiss(objective: Objective) -> None:
 
 def report(campaign: Campaign, run: RunDirectory, result: Result, options: Options) -> None:
     """Write the run's exports and print its results."""
-    task = campaign.task
-    output.write_files(task, result, run, options.top)
+    task, told_by_task = campaign.task, None
+    if task.tell is not None and result.best:
+        told_by_task = task.tell(result.best, result.front)
+        result = replace(result, best=told_by_task.best, front=told_by_task.front)
+    output.write_files(task, result, run, options.top, told_by_task)
     told = pareto.write(campaign, run)
     if told is not None and not options.quiet:
         print(told, file=sys.stderr)
     credit = by_part(campaign, result.best[: options.top])
     if options.as_json:
-        found = output.as_object(task, result, run.path)
+        found = output.as_object(task, result, run.path, told_by_task)
         found |= {"credit": credit} if credit else {}
         print(json.dumps(found, allow_nan=False))
     else:
-        print(output.as_text(task, result, run.path, options.top))
+        print(output.as_text(task, result, run.path, options.top, told_by_task))
         for line in credit_lines(credit):
             print(line)
 

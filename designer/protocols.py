@@ -255,6 +255,17 @@ class Purse(Protocol):
 
 
 @dataclass(frozen=True)
+class Told:
+    """What a task makes of a result: records judged anew, and what people and programs get."""
+
+    best: Sequence[Any]  # of Found, the recommended first
+    front: Sequence[Any]
+    lines: Sequence[str]  # in place of the usual table
+    files: Mapping[str, str] = field(default_factory=dict)  # name -> text
+    facts: Mapping[str, Any] = field(default_factory=dict)  # more for the JSON object
+
+
+@dataclass(frozen=True)
 class Task:
     """A task tied together: what the command line and the campaign need to know about it.
 
@@ -274,6 +285,7 @@ class Task:
     exports: Callable[[Sequence[Any], Sequence[Any]], Mapping[str, str]] | None = None
     # designs and what was found of each -> files, by name
     recommend: Callable[[Sequence[Any]], Any] | None = None  # front of Found -> the one to report
+    tell: Callable[[Sequence[Any], Sequence[Any]], Told] | None = None  # best and front of Found
     examples: Sequence[Any] = ()
     start: Sequence[Any] = ()  # designs to begin from: judged with the first batch, and counted
     context: Mapping[str, Any] = field(default_factory=dict)

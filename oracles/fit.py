@@ -6,15 +6,17 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from typing import Any
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from designer.errors import InputError
 from designer.pathwise import Drawn
 from designer.protocols import Floats, Measured
-from tasks.symbolic.expression import Expression
+from tasks.symbolic.expression import Expression, explicit
 from tasks.symbolic.fitting import Fits, fit, smooth_nmse
 from tasks.symbolic.library import Library
 from tasks.symbolic.outer import Points, Settings
@@ -32,7 +34,8 @@ class Fit:
     1 - nmse. An expression that is not finite on the data is inadmissible: nmse inf, the others
     -inf. `scale` and `offset` multiply and shift the expression as a whole, in closed form;
     numbers that a design already holds stay as they are. The designs come back with their
-    numbers filled in.
+    numbers filled in; where the table has a category, whose labels have numbers of their own,
+    with c0, c1, ... in their place.
     """
 
     data: Table
@@ -66,7 +69,10 @@ class Fit:
             some = [designs[i] for i in rows]
             fits = self._fit(some, library)
             nmse[rows] = fits.nmse.cpu().numpy()
-            for row, design in zip(rows, self._completed(some, fits), strict=True):
+            done = self._completed(some, fits)
+            if self.data.groups is not None:
+                done = [explicit(design, self.scale, self.offset) for design in some]
+            for row, design in zip(rows, done, strict=True):
                 fitted[row] = design
         admissible = np.isfinite(nmse)
         score = np.where(admissible, 1 / (1 + np.sqrt(nmse)), -np.inf)
@@ -95,14 +101,15 @@ class Fit:
     @cached_property
     def points(self) -> Points:
         """The data on the device."""
-        w = self.data.weights
+        w, g = self.data.weights, self.data.groups
         return Points(
             self._tensor(self.data.x),
             self._tensor(self.data.y),
             None if w is None else self._tensor(w),
+            None if g is None else self._tensor(g),
         )
 
-    def _tensor(self, values: Floats) -> Tensor:
+    def _tensor(self, values: NDArray[Any]) -> Tensor:
         return torch.from_numpy(np.ascontiguousarray(values)).to(self.device)
 
     def _check(self, library: Library) -> None:

@@ -28,6 +28,7 @@ class Candidate:
     expression: Expression
     nmse: float
     complexity: int
+    copies: int = 1  # how often its numbers are fitted: once a label, where there are labels
 
 
 def front(candidates: Sequence[Candidate]) -> list[Candidate]:
@@ -49,7 +50,7 @@ def description_length(candidate: Candidate, points: int, floor: float = FLOOR) 
     """Return nats, lower is better; only differences mean something."""
     alphabet = max(2, len(candidate.expression.library))
     error = 0.5 * points * math.log(max(0.0, candidate.nmse) + floor)
-    numbers = 0.5 * (candidate.expression.parameters + 1) * math.log(points)
+    numbers = 0.5 * (candidate.expression.parameters * candidate.copies + 1) * math.log(points)
     return error + numbers + candidate.complexity * math.log(alphabet)
 
 

@@ -22,6 +22,7 @@ from tasks.symbolic.bank import Bank, stock
 from tasks.symbolic.environment import Expressions
 from tasks.symbolic.expression import Expression, ExpressionBatch, expression
 from tasks.symbolic.fitting import fit
+from tasks.symbolic.judging import held_numbers, points_of
 from tasks.symbolic.meeting import contexts, met
 from tasks.symbolic.outer import Points, Settings
 from tasks.symbolic.pairs import Pairs, sketched
@@ -93,12 +94,14 @@ class Evolution:
     settle: int = 4000  # expressions tried for a simpler form once the law is exact
     device: str = "cpu"
     purse: Purse | None = None
+    guesses: tuple[Expression, ...] = ()  # formulas to start from, handed over at every call
 
     def __call__(
         self, parents: Sequence[Expression], count: int, rng: np.random.Generator, /
     ) -> list[Expression]:
         """Return at most `count` of the best expressions found."""
-        return _Call(self, parents, rng).best(count)
+        found = _Call(self, parents, rng).best(count - len(self.guesses))
+        return [*self.guesses, *found]
 
     @cached_property
     def alphabet(self) -> v.Alphabet:
@@ -138,12 +141,7 @@ class Evolution:
     @cached_property
     def data(self) -> Points:
         """The table on the device."""
-        w = self.table.weights
-        move = [
-            torch.from_numpy(np.ascontiguousarray(a)).to(self.device)
-            for a in (self.table.x, self.table.y, *(() if w is None else (w,)))
-        ]
-        return Points(*move)
+        return points_of(self.table, groups=True).to(self.device)
 
 
 class _Call:
@@ -214,7 +212,16 @@ class _Call:
         if parents and self.rng.random() >= made.restarts:
             known = [list(row) for row in self.env.encode(parents) if row is not None]
             rows = stacked([strips(known, width), rows.take(np.arange(len(rows) // 2))])
-        return self._judged(rows)
+        return self._judged(stacked([self._guessed(), rows]))
+
+    def _guessed(self) -> Strips:
+        """Return the guesses that the environment would write, with their numbers."""
+        encoded = zip(self.made.guesses, self.env.encode(self.made.guesses), strict=True)
+        known = [(guess, list(row)) for guess, row in encoded if row is not None]
+        rows = strips([row for _, row in known], self.env.max_length)
+        if not known:
+            return rows
+        return rows.holding(held_numbers([guess for guess, _ in known]).numpy(), self.library)
 
     def _children(self, crowd: Crowd) -> Strips:
         made, a, rng, bank = self.made, self.a, self.rng, self.aim.bank
@@ -348,8 +355,8 @@ class _Call:
         tokens = torch.from_numpy(crowd.rows.tokens)
         batch: Sequence[Any] = ExpressionBatch(tokens, self.library)
         constants = (crowd.rows.tokens == self.library.constant_id).sum(1)
-        if not len(batch) or not constants.any():
-            return list(batch)
+        if not len(batch) or not constants.any() or made.table.groups is not None:
+            return list(batch)  # numbers that differ by label are never held
         again = fit(
             tokens.to(made.device), self.library, made.data, Settings(made.scale, made.offset)
         ).nmse.cpu().numpy()  # fmt: skip

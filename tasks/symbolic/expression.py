@@ -180,6 +180,24 @@ def expression(
     return Expression(tuple(tokens), library, key, tuple(own), scale, offset)
 
 
+def explicit(expr: Expression, scale: bool, offset: bool) -> Expression:
+    """Return the expression with its free factor and constant around it as tokens.
+
+    A number that it holds stays. The key stays too: it is the same design.
+    """
+    library = expr.library.extended()
+    tokens = translate(expr, library)
+    assert tokens is not None, "an extended library has every token"
+    ids, numbers = library.operator_ids, expr.constants
+    if scale and math.isnan(expr.scale):
+        tokens = (ids["mul"], library.constant_id, *tokens)
+        numbers = (math.nan, *numbers)
+    if offset and math.isnan(expr.offset):
+        tokens = (ids["add"], *tokens, library.constant_id)
+        numbers = (*numbers, math.nan)
+    return Expression(tokens, library, expr.key, numbers, 1.0, 0.0)
+
+
 def translate(expr: Expression, to: Library) -> tuple[int, ...] | None:
     """Return the tokens of `expr` in another library, None where a token is missing there."""
     if expr.library is to or expr.library == to:

@@ -9,9 +9,9 @@ Letters in shapes: N expressions, L tokens, K constants, P data points.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
@@ -50,9 +50,17 @@ def fit(
     `given` [N, K] holds constants that are held at a value, NaN where they are to be fitted;
     `outer` [N, 2] the same for scale and offset; `initial` [N, K] is where the search for
     constants begins, NaN for the usual place. Rows do not influence each other.
+
+    Where the points have labels, each label has numbers of its own: the error is that of all
+    together, the numbers returned are those of the label that weighs most.
     """
     with _threads(points.x.shape[0]):
-        return _fit(tokens, library, points, settings, given, outer, initial)
+        if points.groups is None:
+            return _fit(tokens, library, points, settings, given, outer, initial)
+        labels = torch.bincount(points.groups).nonzero().squeeze(1).tolist()
+        parts = [points.label(label) for label in labels]
+        fits = [_fit(tokens, library, p, settings, given, outer, initial) for p in parts]
+        return _together(fits, parts)
 
 
 def evaluate(tokens: Tensor, library: Library, x: Tensor, given: Tensor | None = None) -> Tensor:
@@ -120,6 +128,13 @@ def _fit(
         f = evaluate(tokens[some], library, points.x, values_[some])
         nmse[some], scale[some], offset[some] = outer_fit(f, points, outer[some])
     return Fits(nmse, scale, offset, values_)
+
+
+def _together(fits: Sequence[Fits], parts: Sequence[Points]) -> Fits:
+    """Return the error over all labels, with the numbers of the label that weighs most."""
+    shares = torch.stack([part.share for part in parts if part.share is not None])
+    nmse = (torch.stack([each.nmse for each in fits]) * shares.unsqueeze(1)).sum(0)
+    return replace(fits[int(shares.argmax())], nmse=nmse)
 
 
 def _padded(values: Tensor, width: int) -> Tensor:

@@ -11,7 +11,7 @@ MAX_TEXT = 10_000  # characters
 
 _WORD = re.compile(
     r"(?P<number>(\d+\.?\d*|\.\d+)([eE][-+]?\d+)?)|(?P<name>[^\W\d]\w*)|`(?P<quoted>[^`]*)`"
-    r"|(?P<sign>\*\*|[-+*/^(),])"
+    r"|(?P<sign>\*\*|[-+*/^(),<>])"
 )
 
 

@@ -6,14 +6,19 @@ not finite on the data is inadmissible. Nothing is silently made finite.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+import re
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, fields
+from functools import partial
 from typing import Any
 
 import torch
 from torch import Tensor
 
+from designer.errors import InputError
+
 Partials = Callable[..., tuple[Any, ...]]
+_NAME = re.compile(r"[A-Za-z][A-Za-z0-9_]*")
 
 
 @dataclass(frozen=True)
@@ -56,6 +61,70 @@ def _built_in(name: str) -> Operator:
     return OPERATORS[name]
 
 
+def own(
+    name: str,
+    function: Callable[..., Any],
+    arity: int = 1,
+    domain: Sequence[float] = (),
+    commutes: bool = False,
+    cost: int = 2,
+) -> Operator:
+    """Return an operator of the user's: a torch function of tensors of one shape.
+
+    domain    two numbers: outside of them (for any argument) it is undefined
+    commutes  whether operands may change places, and brackets move
+    cost      how hard it is to read, for the complexity penalty
+
+    Raises InputError for a name that is taken or no name, or a function that does not return a
+    tensor of the arguments' shape.
+    """
+    if not _NAME.fullmatch(name) or name in OPERATORS or name in ("pi", "e", "E"):
+        raise InputError(f"name {name!r} is taken, or no plain name; expected letters and digits")
+    if arity not in (1, 2):
+        raise InputError(f"arity of operator {name!r} is {arity}; expected 1 or 2")
+    if len(domain) not in (0, 2) or list(domain) != sorted(domain):
+        raise InputError(f"domain of operator {name!r} is {list(domain)}; expected [low, high]")
+    if arity == 1 and commutes:
+        raise InputError(f"commutes: operator {name!r} has one argument; expected arity 2")
+    made = (
+        function if not domain else partial(_within, function, float(domain[0]), float(domain[1]))
+    )
+    trial = torch.linspace(0.25, 0.75, 6, dtype=torch.float64).view(2, 3)
+    try:
+        value: Any = made(*[trial] * arity)
+    except Exception as error:  # whatever a user's function raises is about that function
+        raise InputError(
+            f"operator {name!r} failed on tensors of float64: {type(error).__name__}: {error}"
+        ) from error
+    if not isinstance(value, Tensor) or value.shape != trial.shape or value.dtype != trial.dtype:
+        raise InputError(
+            f"operator {name!r} returned {_said(value)}; expected a float64 tensor of the "
+            "arguments' shape"
+        )
+    return Operator(name, arity, made, commutes=commutes, cost=cost)
+
+
+def _within(function: Callable[..., Tensor], low: float, high: float, *args: Tensor) -> Tensor:
+    value = function(*args)
+    for each in args:
+        value = torch.where((each >= low) & (each <= high), value, torch.nan)
+    return value
+
+
+def _said(value: Any) -> str:
+    if isinstance(value, Tensor):
+        return f"a {str(value.dtype).removeprefix('torch.')} tensor of shape {tuple(value.shape)}"
+    return f"a {type(value).__name__}"
+
+
+def _where(a: Tensor, b: Tensor) -> Tensor:
+    return torch.where(a > 0, b, 0 * a)  # 0 * a: not a number where the condition is none
+
+
+def _unless(a: Tensor, b: Tensor) -> Tensor:
+    return torch.where(a <= 0, b, 0 * a)
+
+
 def _cube(a: Tensor) -> Tensor:
     return a * a * a
 
@@ -78,6 +147,9 @@ _ALL = (
     Operator(
         "max", 2, torch.maximum, lambda v, a, b: ((a >= b).to(v), (a < b).to(v)), "Max", True, 2
     ),
+    # a condition counts as true above 0; its own derivative is 0 wherever it has one
+    Operator("where", 2, _where, lambda v, a, b: (0.0, (a > 0).to(v)), cost=2, reads=(0,)),
+    Operator("unless", 2, _unless, lambda v, a, b: (0.0, (a <= 0).to(v)), cost=2, reads=(0,)),
     Operator("neg", 1, torch.neg, lambda v, a: (-1.0,), reads=()),
     Operator("inv", 1, torch.reciprocal, lambda v, a: (-v * v,), cost=2, reads=()),
     Operator("sqrt", 1, torch.sqrt, lambda v, a: (0.5 / v,), cost=2, reads=()),

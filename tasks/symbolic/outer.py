@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
@@ -15,10 +15,37 @@ class Points:
     x: Tensor  # [P, V]
     y: Tensor  # [P]
     weight: Tensor | None = None  # [P]
+    groups: Tensor | None = None  # [P] int64, the label of each row: each is fitted by itself
+    spread: Tensor | None = None  # [] what takes the place of the variance
+    share: Tensor | None = None  # [] of all weight that these points have
+
+    def to(self, device: str | torch.device) -> Points:
+        """Return the points on a device."""
+        held = {name: value for name, value in vars(self).items() if value is not None}
+        return replace(self, **{name: value.to(device) for name, value in held.items()})
+
+    def label(self, label: int) -> Points:
+        """Return the points of one label, measured in the variance of all points."""
+        assert self.groups is not None
+        rows = (self.groups == label).nonzero().squeeze(1)
+        weight = None if self.weight is None else self.weight[rows]
+        share = (
+            self.y.new_tensor(len(rows) / len(self.y))
+            if weight is None
+            else weight.sum() / len(self.y)
+        )
+        if weight is not None:
+            weight = weight / weight.mean() if bool(share > 0) else torch.ones_like(weight)
+        return replace(
+            self, x=self.x[rows], y=self.y[rows], weight=weight, groups=None,
+            spread=self.variance, share=share,
+        )  # fmt: skip
 
     @property
     def variance(self) -> Tensor:
         """The weighted variance of y: what an expression's error is measured in."""
+        if self.spread is not None:
+            return self.spread
         if self.weight is None:
             return self.y.var(correction=0)
         centred = self.y - (self.weight * self.y).mean()

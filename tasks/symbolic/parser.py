@@ -4,6 +4,7 @@
     product = power { ("*" | "/") power }          with a leading "+" or "-"
     power   = atom [ ("**" | "^") power ]
     atom    = number | name | `quoted header` | name "(" sum { "," sum } ")" | "(" sum ")"
+            | "where" "(" sum [ ("<" | ">") sum ] "," sum [ "," sum ] ")"
 
 Numbers are held at their value. A name of one letter with optional digits (a, k, c0) that is no
 column is a constant to be fitted; the same name twice is two constants.
@@ -128,16 +129,40 @@ class _Reader:
         if token is None:
             hint = nearest(name, self.library.operator_ids)
             raise complain(self.text, word.at, f"unknown function {word.text!r}: {hint}")
-        args = [self.sum(depth + 1)]
+        args = [self._condition(depth + 1) if name in ("where", "unless") else self.sum(depth + 1)]
         while self.take(","):
             args.append(self.sum(depth + 1))
         self._close()
+        if name == "where" and len(args) == 3:
+            return self._either(word, *args)
         arity = self.library.arities[token]
         if len(args) != arity:
             raise complain(
                 self.text, word.at, f"{word.text} takes {arity} argument(s), found {len(args)}"
             )
         return self._apply(name, *args)
+
+    def _condition(self, depth: int) -> Piece:
+        """Return what is above 0 where the condition holds: `a > b`, `a < b`, or a number."""
+        left = self.sum(depth)
+        sign = self.take(">", "<")
+        if not sign:
+            return left
+        right = self.sum(depth)
+        if _number(right) == 0.0 and sign == ">":
+            return left
+        return self._apply("sub", left, right) if sign == ">" else self._apply("sub", right, left)
+
+    def _either(self, word: Word, condition: Piece, yes: Piece, no: Piece) -> Piece:
+        """Return where(condition, yes, no) as the sum of both halves."""
+        if any(value is not None and math.isnan(value) for _, value in condition):
+            text = (
+                "a fitted number in the condition would be fitted twice; write where(c, a - b) + b"
+            )
+            raise complain(self.text, word.at, text)
+        return self._apply(
+            "add", self._apply("where", condition, yes), self._apply("unless", condition, no)
+        )
 
     def _leaf(self, word: Word) -> Piece:
         name = word.text
@@ -151,7 +176,13 @@ class _Reader:
             return self._constant(_NAMED[name])
         if word.kind == "name" and _FREE.fullmatch(name):
             return self._constant(math.nan)
-        hint = nearest(name, [*self.library.variables, *self.symbols.values()])
+        if name in self.symbols.values():
+            hint = f"it means something in formulas; the column is written `{name}`"
+        elif name in self.library.operator_ids:
+            hint = "it is a function, and needs its arguments in brackets"
+        else:
+            hint = nearest(name, [*self.library.variables, *self.symbols.values()])
+            hint += " (a number to be fitted is one letter: a, k, c0)"
         raise complain(self.text, word.at, f"unknown column {name!r}: {hint}")
 
     def _close(self) -> None:

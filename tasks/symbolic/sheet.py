@@ -1,99 +1,204 @@
-"""A CSV file as text cells: encoding, separators, headers and row lengths checked."""
+"""A CSV file as columns of cells: encoding, separators, headers and row lengths checked.
+
+The file is read line by line into columns of eight bytes a number, so a million rows fit easily.
+"""
 
 from __future__ import annotations
 
 import csv
 import math
 import re
+import sys
+from array import array
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import chain
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import NDArray
 
 from designer.errors import InputError
 from designer.protocols import Floats
 
-MAX_BYTES, MAX_COLUMNS = 100_000_000, 10_000  # beyond these a file is no table of measurements
+# beyond these a file is no table of measurements
+MAX_BYTES, MAX_COLUMNS, MAX_CELLS, MAX_LINE = 800_000_000, 10_000, 100_000_000, 50_000_000
+_PIECE = 10_000  # rows that are converted at once
 _EMPTY = {"", "na", "n/a", "null", "none", "-"}
 _DECIMAL_COMMA = re.compile(r"[-+]?\d+,\d+")
 _WIDE = ((b"\xff\xfe", "UTF-16"), (b"\xfe\xff", "UTF-16"))
 
+Piece = Floats | list[str]  # numbers, NaN where the cell is empty; or text, where one is no number
 
-@dataclass(frozen=True)
+
+@dataclass(frozen=True, eq=False)
 class Sheet:
-    """Cells as text, stripped; an empty cell is an empty text. `lines[r]` is row r's line."""
+    """Columns in pieces of `_PIECE` rows. `lines[r]` is the line of row r."""
 
     path: Path
     headers: list[str]
-    rows: list[list[str]]
-    lines: list[int]
+    columns: list[list[Piece]]
+    lines: Sequence[int]
+
+    def __len__(self) -> int:
+        return len(self.lines)
 
     def is_text(self, at: int) -> bool:
         """Return True where no cell of the column is like a number, and one is not empty."""
-        cells = [row[at] for row in self.rows if row[at]]
-        return bool(cells) and not any(_like_number(cell) for cell in cells)
+        pieces = self.columns[at]
+        if any(isinstance(piece, np.ndarray) and bool((piece == piece).any()) for piece in pieces):
+            return False
+        cells = [cell for piece in pieces if isinstance(piece, list) for cell in piece if cell]
+        return bool(cells) and not any(map(_like_number, cells))
+
+    def empty(self, at: int) -> NDArray[np.bool_]:
+        """Return [rows] whether the column's cell is empty."""
+        found = [
+            np.isnan(piece) if isinstance(piece, np.ndarray) else np.array([not c for c in piece])
+            for piece in self.columns[at]
+        ]
+        return np.concatenate(found)
+
+    def texts(self, at: int, rows: NDArray[np.int64]) -> list[str]:
+        """Return some cells of a column as text, for labels."""
+        pieces = [
+            [f"{value:.15g}" for value in piece.tolist()]
+            if isinstance(piece, np.ndarray)
+            else piece
+            for piece in self.columns[at]
+        ]
+        cells = list(chain.from_iterable(pieces))
+        return [cells[row] for row in rows.tolist()]
+
+    def numbers(self, at: int, rows: NDArray[np.int64]) -> Floats:
+        """Return some cells of a column as numbers; raises InputError at the first that is none."""
+        out, wanted, start = np.empty(len(rows)), 0, 0
+        for piece in self.columns[at]:
+            ours = rows[wanted : int(np.searchsorted(rows, start + len(piece)))]
+            if isinstance(piece, np.ndarray):
+                out[wanted : wanted + len(ours)] = piece[ours - start]
+            else:
+                out[wanted : wanted + len(ours)] = [
+                    self._number(at, row, piece[row - start]) for row in ours.tolist()
+                ]
+            wanted, start = wanted + len(ours), start + len(piece)
+        return out
+
+    def _number(self, at: int, row: int, cell: str) -> float:
+        try:
+            value = float(cell)
+        except ValueError:
+            value = math.nan
+        if math.isfinite(value) and "_" not in cell:
+            return value
+        where = f"{self.path}:{self.lines[row]}: column {self.headers[at]!r}"
+        if _DECIMAL_COMMA.fullmatch(cell):
+            raise InputError(f"{where} has a decimal comma in {cell!r}; write a decimal point")
+        if cell.lower().lstrip("+-") in ("nan", "inf", "infinity"):
+            raise InputError(f"{where} is {cell!r}; remove the row or leave the cell empty")
+        if math.isinf(value):
+            raise InputError(
+                f"{where}: {cell!r} is too large for double precision; change its unit"
+            )
+        raise InputError(f"{where}: {cell!r} is no number; correct it or leave the cell empty")
 
 
 def read_sheet(path: Path) -> Sheet:
     """Return the cells of a CSV file with a header line; raises InputError for any fault."""
-    text = _text(path)
-    _check_separator(path, text)
-    reader = csv.reader(_lines(text), strict=True)
-    rows, lines = [], []
-    try:
-        for row in reader:
-            if any(cell.strip() for cell in row):
-                rows.append([cell.strip() for cell in row])
-                lines.append(reader.line_num)
-    except csv.Error as error:
-        raise InputError(f"{path}:{reader.line_num}: not valid CSV: {error}; mend the quotes or "
-                         "separators there") from error  # fmt: skip
-    headers, body = rows[0], rows[1:]
-    _check_headers(path, headers, lines[0])
-    for row, line in zip(body, lines[1:], strict=True):
+    lines = _lines(path)
+    blank, header = 0, ""
+    for header in lines:
+        if header.strip():
+            break
+        blank += 1
+    if not header.strip():
+        raise InputError(f"{path}: is empty; expected a header line and rows of numbers")
+    _check_separator(path, header)
+    reader = csv.reader(chain([header], lines), strict=True)
+    rows = _rows(path, reader, blank)
+    headers, line = next(rows)
+    headers = [cell.strip() for cell in headers]
+    _check_headers(path, headers, line)
+    columns: list[list[Piece]] = [[] for _ in headers]
+    held: list[list[str]] = []
+    numbers = array("q")
+    for row, line in rows:
         if len(row) != len(headers):
             raise InputError(
                 f"{path}:{line}: {len(row)} cells, but the header has {len(headers)}; "
                 "every row needs one cell a column (a decimal comma also splits a cell)"
             )
-    if len(body) < 2:
-        raise InputError(f"{path}: {len(body)} row(s) below the header; expected at least 2")
-    cells = [["" if cell.lower() in _EMPTY else cell for cell in row] for row in body]
-    return Sheet(path, headers, cells, lines[1:])
+        held.append(row)
+        numbers.append(line)
+        if len(held) == _PIECE:
+            _store(held, columns)
+            if len(numbers) * len(headers) > MAX_CELLS:
+                raise InputError(
+                    f"{path}: has more than {MAX_CELLS:,} cells; keep fewer rows or columns"
+                )
+    _store(held, columns)
+    if len(numbers) < 2:
+        raise InputError(f"{path}: {len(numbers)} row(s) below the header; expected at least 2")
+    return Sheet(path, headers, columns, numbers)
 
 
-def column(sheet: Sheet, at: int, rows: Sequence[int]) -> Floats:
-    """Return one column as numbers [P]; raises InputError at the first cell that is not one."""
-    return np.array([_number(sheet, at, row) for row in rows], dtype=np.float64)
-
-
-def _number(sheet: Sheet, at: int, row: int) -> float:
-    cell = sheet.rows[row][at]
+def _rows(path: Path, reader: Iterator[list[str]], blank: int) -> Iterator[tuple[list[str], int]]:
+    """Yield the rows that are not blank, each with its line."""
     try:
-        value = float(cell)
+        for row in reader:
+            if any(cell and not cell.isspace() for cell in row):
+                yield row, reader.line_num + blank  # type: ignore[attr-defined]
+    except csv.Error as error:
+        line = reader.line_num + blank  # type: ignore[attr-defined]
+        raise InputError(f"{path}:{line}: not valid CSV: {error}; mend the quotes or separators "
+                         "there") from error  # fmt: skip
+
+
+def _store(held: list[list[str]], columns: list[list[Piece]]) -> None:
+    """Move the rows into the columns."""
+    for column, cells in zip(columns, zip(*held, strict=True), strict=False):
+        column.append(_piece(cells))
+    held.clear()
+
+
+def _piece(cells: tuple[str, ...]) -> Piece:
+    try:
+        values = np.array(list(map(float, cells)))
+        if np.isfinite(values).all() and "_" not in "".join(cells):
+            return values
     except ValueError:
-        value = math.nan
-    if math.isfinite(value) and "_" not in cell:
-        return value
-    where = f"{sheet.path}:{sheet.lines[row]}: column {sheet.headers[at]!r}"
-    if _DECIMAL_COMMA.fullmatch(cell):
-        raise InputError(f"{where} has a decimal comma in {cell!r}; write a decimal point")
-    if cell.lower().lstrip("+-") in ("nan", "inf", "infinity"):
-        raise InputError(f"{where} is {cell!r}; remove the row or leave the cell empty")
-    if math.isinf(value):
-        raise InputError(f"{where}: {cell!r} is too large for double precision; change its unit")
-    raise InputError(f"{where}: {cell!r} is no number; correct it or leave the cell empty")
+        pass
+    texts = [_cell(cell) for cell in cells]
+    try:
+        values = np.array([float(text) if text else math.nan for text in texts])
+    except ValueError:
+        return texts
+    filled = np.array([bool(text) for text in texts])
+    plain = bool(np.isfinite(values[filled]).all()) and "_" not in "".join(texts)
+    return values if plain else texts
 
 
-def _text(path: Path) -> str:
+def _cell(cell: str) -> str:
+    text = cell.strip()
+    return "" if text.lower() in _EMPTY else sys.intern(text)
+
+
+def _lines(path: Path) -> Iterator[str]:
+    """Yield the lines of the file, with their ends."""
     try:
         size = path.stat().st_size
         if size > MAX_BYTES:
             raise InputError(
                 f"{path}: has {size:,} bytes, at most {MAX_BYTES:,} are read; keep fewer rows"
             )
-        raw = path.read_bytes()
+        with path.open("rb") as file:
+            for mark, name in _WIDE:
+                if file.peek(2).startswith(mark):
+                    raise InputError(f"{path}: is {name} text; save it as UTF-8")
+            number = 0
+            while raw := file.readline(MAX_LINE + 1):
+                number += 1
+                yield _decoded(path, number, raw)
     except FileNotFoundError:
         raise InputError(f"{path}: no such file; check the path") from None
     except IsADirectoryError:
@@ -102,33 +207,22 @@ def _text(path: Path) -> str:
         raise InputError(f"{path}: cannot be read: {error.strerror or error}") from error
     except ValueError as error:
         raise InputError(f"data path {str(path)!r} cannot be used: {error}") from error
-    for mark, name in _WIDE:
-        if raw.startswith(mark):
-            raise InputError(f"{path}: is {name} text; save it as UTF-8")
+
+
+def _decoded(path: Path, number: int, raw: bytes) -> str:
     if b"\0" in raw:
-        line = raw[: raw.index(b"\0")].count(b"\n") + 1
-        raise InputError(f"{path}:{line}: holds a NUL byte; save the file as UTF-8 CSV text")
+        raise InputError(f"{path}:{number}: holds a NUL byte; save the file as UTF-8 CSV text")
+    if len(raw) > MAX_LINE:
+        raise InputError(
+            f"{path}:{number}: is longer than {MAX_LINE:,} bytes; expected one row a line"
+        )
     try:
-        text = raw.decode("utf-8-sig")
-    except UnicodeDecodeError as error:
-        line = raw[: error.start].count(b"\n") + 1
-        raise InputError(f"{path}:{line}: is not UTF-8 text; save it as UTF-8") from None
-    if not text.strip():
-        raise InputError(f"{path}: is empty; expected a header line and rows of numbers")
-    return text
+        return raw.decode("utf-8-sig" if number == 1 else "utf-8")
+    except UnicodeDecodeError:
+        raise InputError(f"{path}:{number}: is not UTF-8 text; save it as UTF-8") from None
 
 
-def _lines(text: str) -> Iterator[str]:
-    """Yield the lines with their ends, without a second copy of the text."""
-    at = 0
-    while at < len(text):
-        end = text.find("\n", at) + 1 or len(text)
-        yield text[at:end]
-        at = end
-
-
-def _check_separator(path: Path, text: str) -> None:
-    header = next(line for line in _lines(text) if line.strip())
+def _check_separator(path: Path, header: str) -> None:
     if header.count(",") >= MAX_COLUMNS:
         raise InputError(
             f"{path}:1: has {header.count(',') + 1:,} columns, at most {MAX_COLUMNS:,} are read; "

@@ -10,16 +10,22 @@ from pathlib import Path
 from typing import Any, Literal
 
 from data import path as shipped
+from designer.errors import InputError
 from designer.protocols import Task
 from tasks.symbolic import view
 from tasks.symbolic.choice import Candidate, recommend
 from tasks.symbolic.environment import Expressions
 from tasks.symbolic.evolution import EXACT, Evolution
 from tasks.symbolic.expression import Expression, expression
+from tasks.symbolic.guesses import begin, formula, refuse_undefined, with_operators
 from tasks.symbolic.library import Library, library
+from tasks.symbolic.operators import SETS, Operator
 from tasks.symbolic.parser import parse
+from tasks.symbolic.parts import Parts, parted
 from tasks.symbolic.proposer import Genetic
+from tasks.symbolic.report import Reporter
 from tasks.symbolic.rules import DISTINCT, NESTING
+from tasks.symbolic.selection import selected
 from tasks.symbolic.table import Table, read_table
 from tasks.symbolic.units import Units, read_units
 
@@ -50,6 +56,14 @@ def task(
     poly: bool = False,
     units: str | Path | None = None,
     free_units: bool = False,
+    inputs: list[str] | None = None,
+    ignore: list[str] | None = None,
+    category: str | None = None,
+    select: str | int = "auto",
+    split: float = 0.0,
+    sample: int = 2000,
+    guess: list[str] | None = None,
+    operator: Sequence[Operator] = (),
 ) -> Task:
     """Return the task of explaining one column of a CSV by the others.
 
@@ -72,15 +86,41 @@ def task(
                 least squares; these may hold more numbers than `constants`
     units       CSV file with the columns name,unit: equations must then balance
     free_units  whether constants may have units of their own
+    inputs      headers of the columns to explain by; left out: all others
+    ignore      headers of columns to leave out
+    category    header of a column of labels: each label has fitted constants of its own
+    select      of a table with many inputs keep those that matter (auto), all, or so many
+    split       share of the rows held out to judge what was found, such as 0.2
+    sample      rows that the search looks at; what it finds is fitted again on all. 0: all
+    guess       formulas to start from; single letters that are no column are fitted
+    operator    your own operators, beside those named: [[task.operator]] tables in a file
     """
-    table = read_table(_located(data), target, weights, missing)
+    table = read_table(
+        _located(data), target, weights, missing,
+        inputs=inputs or (), ignore=ignore or (), category=category,
+    )  # fmt: skip
+    parts = parted(table, split, sample)
+    kept, line = selected(parts.search, select)
+    if line:
+        parts = parts.columns(kept)
+    refuse_undefined(operator, parts.whole)
+    named = SETS.get(operators, (operators,)) if isinstance(operators, str) else operators
+    chosen = [*named, *operator] if operator else operators
+    tokens = library(chosen, parts.whole.variables, literals or (), constants > 0 or poly)
+    texts = [formula(text, table.target) for text in guess or []]
+    try:
+        guesses = [parse(text, tokens, parts.whole.symbols) for text in texts]
+    except InputError as problem:
+        raise InputError(str(problem).replace("formula", "guess", 1)) from None
     return make_task(
-        table,
-        library(operators, table.variables, literals or (), constants > 0 or poly),
-        max_constants=constants,
+        parts,
+        with_operators(tokens, guesses),
+        max_constants=max([constants, *(len(each.constants) for each in guesses)]),
         drawn=drawn,
         min_length=min_length,
-        max_length=max_length,
+        max_length=max([max_length, *(len(each.tokens) for each in guesses)]),
+        guesses=guesses,
+        notes=[line] if line else (),
         max_depth=max_depth,
         nesting=NESTING if nesting is None else tuple(tuple(group) for group in nesting),
         scale=constants > 0 if scale is None else scale,
@@ -89,12 +129,12 @@ def task(
         measure=measure,
         pairs=pairs,
         poly=poly,
-        units=None if units is None else _units(units, table, free_units),
+        units=None if units is None else _units(units, parts.whole, free_units),
     )
 
 
 def make_task(
-    table: Table,
+    data: Table | Parts,
     tokens: Library,
     *,
     max_constants: int = 3,
@@ -110,8 +150,12 @@ def make_task(
     pairs: bool = True,
     poly: bool = False,
     units: Units | None = None,
+    guesses: Sequence[Expression] = (),
+    notes: Sequence[str] = (),
 ) -> Task:
-    """Return the task for a table that is in memory already."""
+    """Return the task for a table, or the parts of one, that is in memory already."""
+    parts = data if isinstance(data, Parts) else Parts(data, data)
+    table = parts.search
     # where no number can be written, x / x is how to write 1
     one = not (tokens.constant and max_constants) and not tokens.literals
     environment = Expressions(
@@ -128,10 +172,15 @@ def make_task(
     )
     breed: Any = None
     bred = replace(environment, drawn=False)  # what is bred has its constants fitted
+    if guesses and search != "evolution":
+        raise InputError(f"guess needs search = 'evolution', not {search!r}; leave one of them out")
+    given, doubts = begin(guesses, bred, table)
     if search == "evolution":
-        breed = Evolution(bred, table, scale=scale, offset=offset)
+        breed = Evolution(bred, table, scale=scale, offset=offset, poly=poly, guesses=given)
         breed = breed if measure else replace(breed, measure=0.0)
-        breed = replace(breed, poly=poly) if pairs else replace(breed, poly=poly, pairs=0)
+        breed = breed if pairs else replace(breed, pairs=0)
+        if table.groups is not None:  # no single numbers lead from an expression to the target
+            breed = replace(breed, measure=0.0, pairs=0, poly=False)
     elif search == "genetic":
         breed = Genetic(bred)
     return Task(
@@ -146,8 +195,9 @@ def make_task(
         examples=_examples(tokens),
         context={"data": table, "scale": scale, "offset": offset},
         symbols=table.symbols,
-        notes=_notes(table),
+        notes=(*_notes(parts), *notes, *doubts),
         recommend=partial(recommended, tokens=tokens, table=table),
+        tell=Reporter(parts, tokens),
     )
 
 
@@ -161,8 +211,11 @@ def recommended(front: Sequence[Any], *, tokens: Library, table: Table) -> Any |
 
     None where the objective does not measure `nmse`: then there is nothing to weigh.
     """
+    copies = max(1, len(table.labels))
     candidates = {
-        Candidate(parse(found.design, tokens, table.symbols), error, found.complexity): found
+        Candidate(
+            parse(found.design, tokens, table.symbols), error, found.complexity, copies
+        ): found
         for found in front
         if (error := found.scores.get("nmse")) is not None
     }
@@ -172,13 +225,16 @@ def recommended(front: Sequence[Any], *, tokens: Library, table: Table) -> Any |
 
 def _units(file: str | Path, table: Table, free: bool) -> Units:
     """Return the units that a file gives to the table's columns, by their headers."""
-    headers = [table.symbols.get(name, name) for name in table.variables]
-    return read_units(file, headers, table.target, free)
+    return read_units(file, table.headers, table.target, free)
 
 
-def _notes(table: Table) -> tuple[str, ...]:
-    inputs = ", ".join(table.symbols.get(name, name) for name in table.variables)
-    return (f"explaining {table.target!r} by {inputs}, {len(table.y)} rows", *table.notes)
+def _notes(parts: Parts) -> tuple[str, ...]:
+    table = parts.whole
+    inputs = [f"{n} = {table.symbols[n]}" if n in table.symbols else n for n in table.variables]
+    line = f"explaining {table.target!r} by {', '.join(inputs)}; {len(table.y):,} rows"
+    labels = ", ".join(table.labels)
+    own = f"each {table.category!r} has constants of its own: {labels}"
+    return (line, *([own] if table.labels else []), *table.notes, *parts.notes)
 
 
 def skeleton(design: Expression) -> str:

@@ -10,11 +10,16 @@ import torch
 from tasks.symbolic.expression import Expression
 from tasks.symbolic.fitting import fit
 from tasks.symbolic.outer import Points, Settings
+from tasks.symbolic.printing import infix, number
 from tasks.symbolic.table import Table
 from tasks.symbolic.trees import pack
 
-_KNOWN = (math.pi, 2 * math.pi, math.pi / 2, math.e, math.sqrt(2), math.sqrt(2 * math.pi))
+KNOWN = {
+    "pi": math.pi, "2*pi": 2 * math.pi, "pi/2": math.pi / 2, "E": math.e, "sqrt(2)": math.sqrt(2),
+    "sqrt(2*pi)": math.sqrt(2 * math.pi),
+}  # fmt: skip
 _DENOMINATORS = (1, 2, 3, 4, 5, 6, 8, 9, 10, 12, 16)
+_THIRDS = (3, 6, 9, 12)  # a fraction of these has no short decimals
 
 
 def tidied(expression: Expression, table: Table, allowance: float = 1e-3) -> Expression:
@@ -24,7 +29,9 @@ def tidied(expression: Expression, table: Table, allowance: float = 1e-3) -> Exp
     are left are fitted again after each replacement, so two numbers that depend on each other
     find short values together.
     """
-    first = _refit(expression, table, expression.constants, expression.scale, expression.offset)
+    free = [math.nan] * len(expression.constants)
+    outer = (math.nan, expression.offset, expression.scale)
+    first = _refit(expression, table, free, *outer)
     limit = max(first[1] * (1 + allowance), 1e-20)
     best = list(first[0].constants)
     scale, offset = first[0].scale, first[0].offset
@@ -42,6 +49,34 @@ def tidied(expression: Expression, table: Table, allowance: float = 1e-3) -> Exp
     return expression.fitted(best, scale, offset)
 
 
+def tidy_text(expression: Expression) -> str:
+    """Return the expression with known numbers and fractions by name: pi, sqrt(2), 1/3."""
+    library = expression.library
+    scale = "1" if math.isnan(expression.scale) else spelled(expression.scale)
+    offset = "0" if math.isnan(expression.offset) else spelled(expression.offset)
+    plain = expression.numbers()
+    texts = [
+        name if math.isnan(value) else spelled(value)
+        for name, value in zip(plain, expression.constants, strict=True)
+    ]
+    return infix(expression.tokens, library, texts, (scale, offset))
+
+
+def spelled(value: float) -> str:
+    """Return a number by its name, as a fraction in brackets, or in decimals."""
+    sign = "-" if value < 0 else ""
+    for name, known in KNOWN.items():
+        if abs(value) == known:
+            return f"{sign}{name}" if name.isidentifier() or "(" in name else f"{sign}({name})"
+        if abs(value) == 1 / known:
+            return f"({sign}1/({name}))" if "*" in name or "/" in name else f"({sign}1/{name})"
+    for below in _THIRDS:
+        above = round(abs(value) * below)
+        if above and above / below == abs(value) and math.gcd(above, below) == 1:
+            return f"({sign}{above}/{below})"
+    return number(value)
+
+
 def candidates(value: float) -> Iterator[float]:
     """Yield short numbers near a value, the simplest first: fractions, known ones, few digits."""
     if value == 0 or not math.isfinite(value):
@@ -51,7 +86,7 @@ def candidates(value: float) -> Iterator[float]:
         short = round(value * below) / below
         if short and abs(short - value) <= near:
             yield short
-    for known in _KNOWN:
+    for known in KNOWN.values():
         for short in (known, -known, 1 / known, -1 / known):
             if abs(short - value) <= near:
                 yield short

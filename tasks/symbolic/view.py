@@ -11,11 +11,13 @@ import numpy as np
 
 from designer.protocols import Floats
 from tasks.symbolic.expression import Expression
+from tasks.symbolic.judging import Judged
 from tasks.symbolic.printing import tree
 from tasks.symbolic.table import Table
 
 DIGITS = 6
 PANELS = 6  # at most so many expressions are drawn
+DOTS = 2000  # at most so many rows of a table are drawn, evenly taken
 _W, _H, _PAD = 560, 340, 64  # size of a panel, and the room around its plot
 
 
@@ -32,14 +34,71 @@ def draw(expressions: Sequence[Expression], table: Table) -> str:
     With one input the panel shows the data and the curve over that input; with more it shows
     prediction against measurement.
     """
+    table = _thinned(table)
     shown = list(expressions)[:PANELS]
-    panels = "".join(_panel(e, table, i * _H) for i, e in enumerate(shown))
-    height = max(1, len(shown)) * _H
+    return _document([_panel(e, table, i * _H) for i, e in enumerate(shown)])
+
+
+def draw_fit(judged: Judged, table: Table) -> str:
+    """Return one SVG document: prediction against measurement, and the residuals below it."""
+    table = _thinned(table)
+    single = table.x.shape[1] == 1 and not judged.by_label
+    top = _panel(judged.expression, table, 0) if single else _against(judged, table)
+    return _document([top, _residuals(judged, table, single)])
+
+
+def _thinned(table: Table) -> Table:
+    if len(table.y) <= DOTS:
+        return table
+    return table.rows(np.linspace(0, len(table.y) - 1, DOTS).astype(np.int64))
+
+
+def _document(panels: Sequence[str]) -> str:
+    height = max(1, len(panels)) * _H
     return (
         f'<svg xmlns="http://www.w3.org/2000/svg" width="{_W}" height="{height}" '
         f'viewBox="0 0 {_W} {height}" font-family="sans-serif" font-size="12">'
-        f'<rect width="{_W}" height="{height}" fill="white"/>{panels}</svg>\n'
+        f'<rect width="{_W}" height="{height}" fill="white"/>{"".join(panels)}</svg>\n'
     )
+
+
+def _against(judged: Judged, table: Table) -> str:
+    predicted = judged.predict(table)
+    span = _span(np.concatenate([table.y, predicted]))
+    place = partial(_place, x=span, y=span, top=0)
+    body = _dots(table.y, predicted, place) + _line([place(v, v) for v in span])
+    return body + _frame(_title(judged.expression, table), 0, span, span, _labels(table, False))
+
+
+def _residuals(judged: Judged, table: Table, single: bool) -> str:
+    predicted = judged.predict(table)
+    across, left = (table.x[:, 0] if single else predicted), table.y - predicted
+    x, y = _span(across), _span(left)
+    y = (min(y[0], 0.0), max(y[1], 0.0))
+    place = partial(_place, x=x, y=y, top=_H)
+    body = _dots(across, left, place) + _line([place(x[0], 0.0), place(x[1], 0.0)])
+    spread = float(np.sqrt(np.mean(left[np.isfinite(left)] ** 2))) if len(left) else 0.0
+    name = _labels(table, True)[0] if single else "predicted"
+    title = f"residuals (root mean square {spread:.3g})"
+    return body + _frame(title, _H, x, y, (name, "measured - predicted"))
+
+
+def _dots(across: Floats, up: Floats, place: partial[tuple[float, float]]) -> str:
+    size = 3 if len(across) <= 200 else 1.5
+    return "".join(
+        f'<circle cx="{px:.1f}" cy="{py:.1f}" r="{size}" fill="#1f77b4"/>'
+        for px, py in map(place, across, up)
+        if math.isfinite(px) and math.isfinite(py)
+    )
+
+
+def _line(points: Sequence[tuple[float, float]]) -> str:
+    path = " ".join(f"{px:.1f},{py:.1f}" for px, py in points)
+    return f'<polyline points="{path}" fill="none" stroke="#d62728" stroke-width="1.5"/>'
+
+
+def _title(expression: Expression, table: Table) -> str:
+    return f"{table.target} = {expression.infix(DIGITS)}"
 
 
 def _panel(expression: Expression, table: Table, top: int) -> str:
@@ -49,17 +108,11 @@ def _panel(expression: Expression, table: Table, top: int) -> str:
     up = table.y if single else predicted
     x, y = _span(across), _span(np.concatenate([table.y, predicted]))
     place = partial(_place, x=x, y=y, top=top)
-    body = "".join(
-        f'<circle cx="{px:.1f}" cy="{py:.1f}" r="3" fill="#1f77b4"/>'
-        for px, py in map(place, across, up)
-        if math.isfinite(px) and math.isfinite(py)
-    )
     labels = _labels(table, single)
     curve = _curve(expression, table, x, place) if single else [(y[0], y[0]), (y[1], y[1])]
     points = curve if single else [place(a, b) for a, b in curve]
-    line = " ".join(f"{px:.1f},{py:.1f}" for px, py in points)
-    body += f'<polyline points="{line}" fill="none" stroke="#d62728" stroke-width="1.5"/>'
-    return body + _frame(expression, table, top, x, y, labels)
+    body = _dots(across, up, place) + _line(points)
+    return body + _frame(_title(expression, table), top, x, y, labels)
 
 
 def _labels(table: Table, single: bool) -> tuple[str, str]:
@@ -100,15 +153,13 @@ def _place(
 
 
 def _frame(
-    expression: Expression,
-    table: Table,
+    text: str,
     top: int,
     x: tuple[float, float],
     y: tuple[float, float],
     labels: tuple[str, str],
 ) -> str:
     left, right, low, high = _PAD, _W - _PAD, top + _H - _PAD, top + _PAD
-    text = f"{table.target} = {expression.infix(DIGITS)}"
     size = min(13.0, (_W - 24) / (0.62 * len(text)))  # a long equation is written smaller
     title = escape(text)
     return (
