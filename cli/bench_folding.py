@@ -1,8 +1,8 @@
 """`designer bench folding`: seconds of search to the best-known energy, and proposals a second.
 
-Each sequence is one campaign, as `designer fold` runs it, with one configuration for all. A peer
-is a program that takes SEQUENCE KIND TARGET SECONDS REPLICAS COLDEST HOTTEST SEED (kind 2, 3, 6
-or 12: square, cubic, triangular, fcc) and prints `best=`, `t_best=` and `prop/s=`.
+Each sequence is one campaign, as `designer fold` runs it, with one configuration for all. Where
+other work runs on the machine, processor seconds say more than the clock; both are told, for the
+peers too (`cli.bench_peers`).
 """
 
 from __future__ import annotations
@@ -10,19 +10,19 @@ from __future__ import annotations
 import csv
 import json
 import math
-import re
 import statistics
-import subprocess
 import sys
 import time
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 import data
+from cli.bench_peers import LONGEST_EXACT, Outcome, exact, exchanged, peers
 from cli.build import build
 from cli.options import Options
 from cli.presets import fold
@@ -43,11 +43,8 @@ SETS = {
     "long": ("3D-103", "3D-124", "3D-136", "3D-67"),
     "beyond": ("FCC-S1", "FCC-R1"),
 }
-_PEER = {  # kind, replicas, coldest, hottest: as the peer is tuned
-    "square": (2, 5, 0.3, 0.5), "cubic": (3, 2, 0.3, 0.44),
-    "triangular": (6, 5, 0.3, 0.5), "fcc": (12, 2, 0.3, 0.5),
-}  # fmt: skip
-_BRIEF = 0.1  # seconds; shorter searches are not told apart
+_EXACT_ON = ("square", "cubic")
+_BRIEF = 0.01  # seconds; shorter searches are not told apart
 
 
 @dataclass(frozen=True)
@@ -61,37 +58,62 @@ class Problem:
     bar: float
 
 
-@dataclass(frozen=True)
-class Outcome:
-    """One search: the energy reached (scored again), wall and processor seconds to its end."""
-
-    energy: float
-    seconds: float
-    busy: float
-    evaluations: int
-
-
 def bench_folding(
-    options: Options, only: Sequence[str], seeds: int, peers: Sequence[str], stretch: float
+    options: Options,
+    only: Sequence[str],
+    seeds: int,
+    named: Sequence[str],
+    stretch: float,
+    kept: Path | None = None,
 ) -> None:
-    """Search each sequence once a seed, for at most `stretch` times its bar, and print a table."""
-    rivals = dict(pair for text in peers for pair in _peer(text))
+    """Search each sequence once a seed, for at most `stretch` times its bar, and print a table.
+
+    Searches are written into the file `kept` as they end; those that it holds are not made again.
+    """
+    programs, python = peers(named)
     ready()
-    found = []
+    runs, found = Runs(kept), []
     for problem in problems(only):
+        limit = stretch * problem.bar
         first = options.seed or 0
-        ours = [_ours(problem, seed, options, stretch) for seed in range(first, first + seeds)]
-        rival = rivals.get(problem.lattice)
-        theirs = [
-            _theirs(rival, problem, seed, stretch) for seed in range(first, first + seeds) if rival
-        ]
-        found.append(_row(problem, ours, theirs))
+        rows: dict[str, list[Outcome]] = {"ours": [], "peer": [], "exact": []}
+        for seed in range(first, first + seeds):
+            ours = partial(_ours, problem, seed, options, limit)
+            rows["ours"].append(runs.get((problem.name, "ours", seed), ours))
+            if problem.lattice in programs:
+                theirs = partial(_theirs, programs[problem.lattice], problem, limit, seed)
+                rows["peer"].append(runs.get((problem.name, "peer", seed), theirs))
+        if python and len(problem.sequence) <= LONGEST_EXACT and problem.lattice in _EXACT_ON:
+            asked = partial(exact, python, problem.sequence, problem.lattice)
+            rows["exact"].append(runs.get((problem.name, "exact", 0), asked))
+        found.append(_row(problem, rows))
         print(json.dumps(found[-1]), file=sys.stderr)
-    speeds = {lattice: _speed(lattice, rivals.get(lattice)) for lattice in _PEER}
+    lattices = dict.fromkeys(problem.lattice for problem in problems(only))
+    speeds = {lattice: _speed(lattice, programs.get(lattice)) for lattice in lattices}
     if options.as_json:
         print(json.dumps({"searches": found, "proposals_per_second": speeds}))
     else:
         _print(found, speeds)
+
+
+class Runs:
+    """Searches made so far, one a line in a file, if there is one."""
+
+    def __init__(self, path: Path | None) -> None:
+        self.path, self._held = path, {}
+        if path is not None and path.exists():
+            for line in path.read_text(encoding="utf-8").splitlines():
+                key, outcome = json.loads(line)
+                self._held[tuple(key)] = Outcome(**outcome)
+
+    def get(self, key: tuple[str, str, int], make: Callable[[], Outcome]) -> Outcome:
+        """Return the search of that sequence, program and seed; it is made where it is new."""
+        if key not in self._held:
+            self._held[key] = made = make()
+            if self.path is not None:
+                with self.path.open("a", encoding="utf-8") as file:
+                    print(json.dumps([key, asdict(made)]), file=file)
+        return self._held[key]
 
 
 def problems(only: Sequence[str]) -> list[Problem]:
@@ -119,12 +141,12 @@ def _problem(row: dict[str, str]) -> Problem:
     return Problem(row["name"], lattice, row["sequence"], float(row["best_energy"]), bar)
 
 
-def _ours(problem: Problem, seed: int, options: Options, stretch: float) -> Outcome:
+def _ours(problem: Problem, seed: int, options: Options, limit: float) -> Outcome:
     """Run one campaign to the best-known energy; it is scored again from the letters."""
     document = fold(problem.sequence, problem.lattice, "hp")
     document.override(("task", "target_energy"), problem.energy, "bench")
-    document.override(("campaign", "time"), stretch * problem.bar, "bench")
     apply(document, options)
+    document.override(("campaign", "time"), limit, "bench")
     document.override(("campaign", "seed"), seed, "bench")
     campaign = build(document).campaign()
     before = time.process_time()
@@ -134,88 +156,80 @@ def _ours(problem: Problem, seed: int, options: Options, stretch: float) -> Outc
     return Outcome(best, result.seconds, busy, result.evaluations)
 
 
+def _theirs(program: Path, problem: Problem, limit: float, seed: int) -> Outcome:
+    given = (problem.sequence, problem.lattice, problem.energy)
+    return exchanged(program, *given, limit, seed)[0]
+
+
 def _energy(letters: str, problem: Problem) -> float:
     found = parse_fold(letters, problem.sequence, problem.lattice)
     return recheck(found, matrix_named("hp"))
 
 
-def _peer(text: str) -> Iterator[tuple[str, Path]]:
-    lattices, _, program = text.partition("=")
-    path = Path(program)
-    if not program or not path.is_file():
-        raise InputError(f"--peer {text!r}: expected LATTICE,LATTICE=PROGRAM with a program there")
-    for name in lattices.split(","):
-        yield lattice_named(name).name, path.absolute()
-
-
-def _asked(program: Path, sequence: str, lattice: str, rest: Sequence[Any]) -> dict[str, float]:
-    kind, replicas, coldest, hottest = _PEER[lattice]
-    target, seconds, seed = rest
-    command = [program, sequence, kind, target, seconds, replicas, coldest, hottest, seed]
-    done = subprocess.run(
-        [str(word) for word in command], capture_output=True, text=True, check=True
-    )
-    said = dict(re.findall(r"([\w/]+)=(-?[\d.e+]+)", done.stdout))
-    return {name: float(value) for name, value in said.items()}
-
-
-def _theirs(program: Path, problem: Problem, seed: int, stretch: float) -> Outcome:
-    rest = (int(problem.energy), stretch * problem.bar, seed)
-    said = _asked(program, problem.sequence, problem.lattice, rest)
-    reached = said["best"] <= problem.energy
-    seconds = said["t_best"] if reached else stretch * problem.bar
-    return Outcome(said["best"], seconds, math.nan, 0)
-
-
-def _row(problem: Problem, ours: list[Outcome], theirs: list[Outcome]) -> dict[str, Any]:
-    """Return one line of the table as plain data."""
-    met = [one.energy <= problem.energy for one in ours]
-    row = {
-        "name": problem.name,
-        "energy": problem.energy,
-        "reached": min(one.energy for one in ours),
-        "hits": f"{sum(met)}/{len(met)}",
-        "seconds": round(statistics.median(one.seconds for one in ours), 2),
-        "processor": round(statistics.median(one.busy for one in ours), 2),
-        "evaluations": int(statistics.median(one.evaluations for one in ours)),
-        "bar": problem.bar,
-    }
-    if theirs:
-        hits = sum(one.energy <= problem.energy for one in theirs)
-        row["peer_hits"] = f"{hits}/{len(theirs)}"
-        row["peer_seconds"] = round(statistics.median(one.seconds for one in theirs), 2)
+def _row(problem: Problem, rows: dict[str, list[Outcome]]) -> dict[str, Any]:
+    """Return one line of the table as plain data: medians over the seeds."""
+    row: dict[str, Any] = {"name": problem.name, "energy": problem.energy, "bar": problem.bar}
+    for who, outcomes in rows.items():
+        if outcomes:
+            hits = sum(one.energy <= problem.energy for one in outcomes)
+            row[who] = {
+                "reached": min(one.energy for one in outcomes),
+                "hits": f"{hits}/{len(outcomes)}",
+                "seconds": round(statistics.median(one.seconds for one in outcomes), 3),
+                "processor": round(statistics.median(one.busy for one in outcomes), 3),
+                "evaluations": int(statistics.median(one.evaluations for one in outcomes)),
+            }
     return row
 
 
 def _speed(lattice: str, program: Path | None) -> dict[str, float]:
-    """Return proposals a processor second on one core for a 48-mer, ours and the peer's."""
+    """Return what one core does with a 48-mer in a processor second, and what the peer does.
+
+    `proposals` are moves tried, `possible` those that the chain can make, whose energy is counted.
+    """
     name = {"square": "2D-48", "cubic": "3D-48", "triangular": "TRI-48", "fcc": "FCC-Harvard1"}
     (problem,) = problems([name[lattice]])
     straight = lattice_named(lattice).letters[0] * (len(problem.sequence) - 1)
-    search = ReplicaExchange(steps=4_000_000, ladders=1, threads=1)
-    before = time.process_time()
-    search([Fold(problem.sequence, lattice, straight)], 1, np.random.default_rng(0))
-    speeds = {"ours": 4_000_000 / (time.process_time() - before)}
+    ladder = ReplicaExchange().ladder(
+        [Fold(problem.sequence, lattice, straight)], np.random.default_rng(0)
+    )
+    ladder.climb(100_000)  # loads the code
+    proposed, computed, before = ladder.proposed, ladder.computed, time.process_time()
+    ladder.climb(10_000_000)
+    busy = time.process_time() - before
+    speeds = {
+        "proposals": (ladder.proposed - proposed) / busy,
+        "possible": (ladder.computed - computed) / busy,
+    }
     if program is not None:
-        said = _asked(program, problem.sequence, lattice, (-1000, 2, 0))
-        speeds["peer"] = said["prop/s"]
+        speeds["peer"] = exchanged(program, problem.sequence, lattice, -1000, 1.0, 0)[1]
     return speeds
 
 
 def _print(found: list[dict[str, Any]], speeds: dict[str, dict[str, float]]) -> None:
     for row in found:
-        print("  ".join(f"{name} {value}" for name, value in row.items()))
-    ratios = [
-        max(row["seconds"], _BRIEF) / max(row["peer_seconds"], _BRIEF)
-        for row in found
-        if "peer_seconds" in row
-    ]
-    if ratios:
-        mean = statistics.geometric_mean(ratios)
-        print(
-            f"our seconds over the peer's, geometric mean of {len(ratios)} (below {_BRIEF} s "
-            f"counts as {_BRIEF} s): {mean:.2f}"
-        )
+        parts = [f"{row['name']}  {row['energy']:g}  bar {row['bar']:g} s"]
+        for who in ("ours", "peer", "exact"):
+            if who in row:
+                one = row[who]
+                parts.append(
+                    f"{who} {one['reached']:g} ({one['hits']}) {one['seconds']} s, "
+                    f"processor {one['processor']} s"
+                )
+        print("; ".join(parts))
+    for measure in ("seconds", "processor"):
+        ratios = [_ratio(row, measure) for row in found if "peer" in row]
+        if ratios:
+            print(
+                f"our {measure} over the peer's, geometric mean of {len(ratios)}: "
+                f"{statistics.geometric_mean(ratios):.2f}"
+            )
     for lattice, speed in speeds.items():
         said = ", ".join(f"{who} {value / 1e6:.1f} million" for who, value in speed.items())
-        print(f"{lattice}: proposals a second on one core: {said}")
+        print(f"{lattice}: a processor second of one core: {said}")
+
+
+def _ratio(row: dict[str, Any], measure: str) -> float:
+    """Return ours over the peer's; what takes less than `_BRIEF` counts as that much."""
+    ours, theirs = (max(float(row[who][measure]), _BRIEF) for who in ("ours", "peer"))
+    return ours / theirs

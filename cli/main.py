@@ -318,7 +318,8 @@ def bench(
         Path | None, typer.Option(help="pmo: the campaign file; the shipped one without it.")
     ] = None,
     kept: Annotated[
-        Path | None, typer.Option(help="estimators: file of runs; only others are made.")
+        Path | None,
+        typer.Option(help="estimators, folding: file of runs; only others are made."),
     ] = None,
     prior: Annotated[
         str | None, typer.Option(help="molecules: a prior; the shipped one without it.")
@@ -328,7 +329,7 @@ def bench(
     if name == "folding":
         from cli.bench_folding import bench_folding
 
-        return bench_folding(options, only or [], seeds, peer or [], stretch)
+        return bench_folding(options, only or [], seeds, peer or [], stretch, kept)
     if name in ("samples", "ablation", "design"):
         from cli import bench_folds
 

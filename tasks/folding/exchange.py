@@ -26,7 +26,7 @@ from tasks.folding.lattices import lattice_named
 from tasks.folding.proposer import PullMoves
 from tasks.folding.terrain import LONGEST_3D, terrain_of
 
-_PARTS = (64, 64, 32, 16, 8, 4, 2)  # after each such part of its steps a call looks for the target
+_PART = 250_000  # proposals of a ladder after which a call looks whether another met the target
 _HOTTEST = {"square": 0.5, "triangular": 0.5, "cubic": 0.44, "fcc": 0.5}  # tuned by measurement
 
 
@@ -44,7 +44,7 @@ class ReplicaExchange:
     """
 
     matrix: str = "hp"
-    steps: int = 4_000_000
+    steps: int = 16_000_000
     ladders: int = 4
     replicas: int = 0
     coldest: float = 0.3
@@ -99,10 +99,10 @@ class ReplicaExchange:
             ladder.allow(share)
         cores = self.threads or _cores()
         with ThreadPoolExecutor(min(cores, len(ladders))) as pool:
-            for part in _PARTS:
+            for done in range(0, self.steps, _PART):
                 if any(ladder.stopped for ladder in ladders):
                     break
-                list(pool.map(Ladder.climb, ladders, repeat(self.steps // part)))
+                list(pool.map(Ladder.climb, ladders, repeat(min(_PART, self.steps - done))))
         if self.purse is not None:
             self.purse.spend(sum(ladder.computed for ladder in ladders) - before)
 

@@ -10,6 +10,7 @@ import pytest
 
 from cli.bench_folding import SETS, problems
 from cli.bench_folds import VARIANTS
+from cli.bench_peers import peers
 from cli.build import build
 from cli.main import invoke
 from cli.presets import fold
@@ -183,3 +184,31 @@ def test_benches_of_samples_and_of_design(capsys: pytest.CaptureFixture[str]) ->
     (row,) = json.loads(capsys.readouterr().out)
     assert (row["targets"], row["solved"], row["missed"]) == (4, 4, [])
     assert invoke(["bench", "design", "--only", "2D-18A"]) == 3
+
+
+def test_searches_are_kept_and_set_beside_other_programs(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    rival, exact = tmp_path / "rival", tmp_path / "python"
+    said = "best=-9 check=-9 t_best=0.01 | 0.1s prop/s=1e7 valid=0.1"
+    rival.write_text(f'#!/bin/sh\ntest "$2 $5" = "2 5" && echo "n=20 {said}"\n')
+    exact.write_text('#!/bin/sh\ntest "$4" = 2 && echo "best=-9"\n')
+    for program in (rival, exact):
+        program.chmod(0o755)
+    kept = tmp_path / "kept.jsonl"
+    asked = ["bench", "folding", "--only", "2D-20A", "--seeds", "2", "--json", "--kept", str(kept)]
+    asked += ["--peer", f"square,cubic={rival}", "--peer", f"prospr={exact}"]
+    assert invoke(asked) == 0
+    told = json.loads(capsys.readouterr().out)
+    (row,) = told["searches"]
+    assert {who: row[who]["hits"] for who in ("ours", "peer", "exact")} == {
+        "ours": "2/2", "peer": "2/2", "exact": "1/1",
+    }  # fmt: skip
+    assert 0 < row["ours"]["processor"] < 5 and row["ours"]["evaluations"] > 1000
+    speed = told["proposals_per_second"]["square"]
+    assert speed["proposals"] > speed["possible"] > 1e5 and speed["peer"] > 0
+    assert len(kept.read_text().splitlines()) == 5
+    rival.write_text("#!/bin/sh\necho best=-1 t_best=0.01 prop/s=1e7\n")
+    assert invoke(asked) == 0 and json.loads(capsys.readouterr().out)["searches"] == [row]
+    with pytest.raises(InputError, match="expected LATTICE,LATTICE=PROGRAM"):
+        peers(["square"])
