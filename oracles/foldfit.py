@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -17,6 +17,7 @@ from torch import Tensor
 from designer.errors import InputError
 from designer.protocols import Measured
 from designer.sequences import TokenDesign
+from oracles.rows import one_by_one
 from tasks.folding.design import Fold
 from tasks.folding.energy import Matrix, Named, matrix_named
 from tasks.folding.exact import LIMITS, ground_states
@@ -118,6 +119,10 @@ class Foldability:
         columns = np.array(rows, dtype=np.float64).reshape(len(rows), 4).T
         names = ("score", "solved", "above", "degeneracy")
         return Measured(dict(zip(names, columns, strict=True)))
+
+    def stream(self, designs: Sequence[TokenDesign], /) -> Iterator[tuple[list[int], Measured]]:
+        """Yield each answer as it comes: a kill costs one sequence, not a batch."""
+        return one_by_one(self, designs)
 
     def _row(self, sequence: str) -> tuple[float, float, float, float]:
         ground = ground_states(sequence, self.lattice, self.matrix, keep=1)

@@ -62,11 +62,9 @@ class PythonFunction:
 
     def stream(self, designs: Sequence[Any], /) -> Iterator[tuple[list[int], Measured]]:
         """Yield what is asked one by one as it is answered: a kill costs one call, not a batch."""
-        if not takes_one(self.function):
-            yield list(range(len(designs))), self(designs)
-            return
-        for row, design in enumerate(designs):
-            yield [row], self([design])
+        if takes_one(self.function):
+            return rows.one_by_one(self, designs)
+        return iter([(list(range(len(designs))), self(designs))])
 
     def _ask(self, texts: list[str]) -> Measured:
         try:

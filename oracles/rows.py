@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable, Mapping, Sequence, Set, Sized
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence, Set, Sized
 from itertools import islice
 from typing import Any, TypeVar
 
@@ -67,6 +67,14 @@ def answer(
     gaps = {int(row) for values in columns.values() for row in np.flatnonzero(np.isnan(values))}
     errors = dict.fromkeys(sorted(gaps), f"{source} returned NaN")
     return Measured(columns, errors=errors)
+
+
+def one_by_one(
+    oracle: Callable[[Sequence[D]], Measured], designs: Sequence[D]
+) -> Iterator[tuple[list[int], Measured]]:
+    """Yield each design's answer as it comes: it is on record before the next is asked."""
+    for row, design in enumerate(designs):
+        yield [row], oracle([design])
 
 
 def cuts(count: int, size: int) -> list[slice]:

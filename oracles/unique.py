@@ -13,7 +13,7 @@ folds found that are not the target; its gap is then an upper bound, and no proo
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from hashlib import blake2b
@@ -25,6 +25,7 @@ import numpy as np
 from designer.errors import InputError
 from designer.protocols import Measured
 from designer.sequences import TokenDesign
+from oracles.rows import one_by_one
 from tasks.folding.design import Fold
 from tasks.folding.energy import Matrix, Named, matrix_named
 from tasks.folding.exchange import ReplicaExchange
@@ -114,6 +115,10 @@ class FoldedGap:
         gap, energy, ways = rows.T
         margin = gap - _PRICE * np.log(np.maximum(ways, 1.0))
         return Measured({"gap": gap, "energy": energy, "ways": ways, "margin": margin})
+
+    def stream(self, designs: Sequence[TokenDesign], /) -> Iterator[tuple[list[int], Measured]]:
+        """Yield each answer as it comes: a kill costs one sequence, not a batch."""
+        return one_by_one(self, designs)
 
     def _judged(self, sequence: str) -> tuple[float, float, float]:
         target = Fold(sequence, self.lattice, self.target)

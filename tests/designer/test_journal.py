@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from designer.calling import Answer, joined
 from designer.errors import OracleError
 from designer.meter import Meter
 from designer.protocols import Measured
@@ -161,3 +162,14 @@ def test_rows_come_once_each(tmp_path: Path, rows: list[int]) -> None:
 
     with pytest.raises(OracleError, match=r"unasked|no answer for row 0"):
         meter(tmp_path / "c", Wrong())(words("a bb"))
+
+
+def test_answers_with_other_columns_than_the_first_are_refused() -> None:
+    def said(names: str) -> Answer:
+        return Answer({name: np.array([1.0]) for name in names}, words("w"), {})
+
+    failed = Answer({}, words("w"), {0: "no"})
+    whole = joined([([0], said("ab")), ([1], failed), ([2], said("ba"))], words("x y z"), "o")
+    assert list(whole.columns) == ["a", "b"] and list(whole.errors) == [1]
+    with pytest.raises(OracleError, match="'o' gave columns a, b at first and a later"):
+        joined([([0], said("ab")), ([1], said("a"))], words("x y"), "o")
