@@ -74,6 +74,15 @@ class Learner:
         return self.descent.skipped
 
     @property
+    def entropy_weight(self) -> float:
+        """The weight of the entropy bonus now, on its way from `entropy` to `entropy_end`."""
+        s = self.settings
+        if s.entropy_end is None:
+            return s.entropy
+        share = min(1.0, self.steps / s.entropy_steps)
+        return s.entropy + share * (s.entropy_end - s.entropy)
+
+    @property
     def biased(self) -> list[str]:
         """What is biased by design here, a line each."""
         return biases(self.settings)
@@ -233,7 +242,7 @@ class Learner:
         s, trajectory, weight = self.settings, batch.trajectory, batch.earned.weight
         now = self.portions.evaluate(self.policy, trajectory)
         entropy = estimators.entropy_bonus(now.entropy, weight, s.entropy_decay)
-        loss = self._policy_loss(now, batch) - s.entropy * entropy
+        loss = self._policy_loss(now, batch) - self.entropy_weight * entropy
         counted = (trajectory.active, weight)
         value = self._value(now)
         target = batch.target.expand_as(value)

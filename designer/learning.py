@@ -71,6 +71,8 @@ class LearnerSettings:
     damping: float = 1e-3  # added to F
     shaping: float = 0.0  # weight of the environment's potential as step rewards; unbiased
     entropy: float = 0.01  # weight of the entropy bonus
+    entropy_end: float | None = None  # what it becomes, straight, in `entropy_steps`
+    entropy_steps: int = 1000  # of the optimiser, imitation included
     entropy_decay: float = 1.0  # the bonus of step t counts decay^t (hierarchical entropy)
     value_weight: float = 0.5  # weight of the critic's squared error; unused without a critic
     kl_weight: float = 0.0  # reward lost a nat of divergence from the prior; needs a prior

@@ -20,13 +20,15 @@ INFINITE = float("inf")
 def check(s: LearnerSettings) -> None:
     """Raise InputError for values out of range and for settings that contradict each other."""
     above = ("lr", "epochs", "minibatches", "clip", "max_grad_norm", "log_z_lr", "sigma")
-    for name in (*above, "best_of", "eta_steps"):
+    for name in (*above, "best_of", "eta_steps", "entropy_steps"):
         if not getattr(s, name) > 0:
             raise InputError(f"learner: {name} is {getattr(s, name)}, expected above 0")
     least = ("entropy", "value_weight", "kl_weight", "imitation_weight", "shaping", "damping")
     for name in (*least, "risk", "radius", "lr_power", "critic_lr_power", "agents", "agent_steps"):
         if not 0 <= getattr(s, name) < INFINITE:
             raise InputError(f"learner: {name} is {getattr(s, name)}, expected 0 or more")
+    if s.entropy_end is not None and not 0 <= s.entropy_end < INFINITE:
+        raise InputError(f"learner: entropy_end is {s.entropy_end}, expected 0 or more")
     for name in ("gamma", "gae_lambda", "entropy_decay", "running_decay"):
         if not 0 <= getattr(s, name) <= 1:
             raise InputError(f"learner: {name} is {getattr(s, name)}, expected 0 to 1")

@@ -308,6 +308,22 @@ def test_a_prior_holds_the_policy_back() -> None:
     assert moved[1] < 0.5 * moved[0]
 
 
+def test_the_entropy_weight_falls_straight_and_is_remembered() -> None:
+    settings = Reinforce(entropy=0.4, entropy_end=0.1, entropy_steps=4)
+    learner, seen = make(settings), []
+    reward, weight = torch.rand(8), torch.ones(8)
+    for _ in range(6):
+        seen.append(learner.entropy_weight)
+        trajectory = rollout(ENV, learner.policy, 8, torch.Generator().manual_seed(0))
+        learner.update(trajectory, reward, weight)
+    assert seen == pytest.approx([0.4, 0.325, 0.25, 0.175, 0.1, 0.1])
+    again = make(settings)
+    again.load_state_dict(learner.state_dict())
+    assert again.entropy_weight == pytest.approx(0.1)
+    with pytest.raises(InputError, match=r"entropy_end is -1\.0, expected 0 or more"):
+        Reinforce(entropy_end=-1.0)
+
+
 def test_entropy_weight_keeps_choices_open() -> None:
     left = []
     for weight in (0.0, 1.0):
