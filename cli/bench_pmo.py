@@ -19,7 +19,7 @@ from typing import Any
 
 from cli.build import build
 from cli.options import Options
-from cli.presets import shipped
+from cli.presets import aim, molecule
 from cli.session import apply
 from designer import config
 from designer.errors import InputError
@@ -33,9 +33,12 @@ TOP = 100
 
 
 def bench_pmo(
-    tasks: Sequence[str], seeds: int, budget: int, campaign: Path | None, options: Options
+    tasks: Sequence[str], seeds: int, budget: int, campaign: Path | str | None, options: Options
 ) -> None:
-    """Run every task with every seed and print a row each, their means and the sum of these."""
+    """Run every task with every seed and print a row each, their means and the sum of these.
+
+    `campaign` is a file, or the name of a preset; None takes what `designer molecule` runs.
+    """
     names = chosen(tasks or ["pmo20"])
     if budget < 1:
         raise InputError(f"budget is {budget}, expected at least 1 call")
@@ -59,12 +62,15 @@ def bench_pmo(
 
 
 def one(
-    task: str, seed: int, budget: int, campaign: Path | None, options: Options
+    task: str, seed: int, budget: int, campaign: Path | str | None, options: Options
 ) -> dict[str, Any]:
     """Return the figures of one run."""
-    document = config.load(campaign) if campaign is not None else shipped("molecule")
+    if isinstance(campaign, Path):
+        document = config.load(campaign)
+        aim(document, task, "--tasks")
+    else:
+        document, _ = molecule(task, preset=campaign)
     apply(document, options)
-    document.override(("objective",), [{"kind": task}], "--tasks")
     document.override(("campaign", "seed"), seed, "--seed")
     document.override(("campaign", "budget"), budget, "--budget")
     parts = build(document, allow_plugins=options.allow_plugins)

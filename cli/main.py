@@ -27,6 +27,7 @@ app = typer.Typer(
 app.add_typer(prior_options.app, name="prior")
 
 Campaign = Annotated[Path, typer.Argument(metavar="CAMPAIGN.toml", help="A campaign file.")]
+MOLECULE_PRESETS = "scratch, prior (the default where one is there) or plausible."
 BENCHES = (
     "pipeline, gradients, estimators, equations, folding, samples, ablation, design, pmo, "
     "reliability, walks, molecules"
@@ -160,6 +161,7 @@ def molecule(
         Path | None,
         typer.Option("--start", metavar="FILE", help="Molecules to begin from; they are judged."),
     ] = None,
+    preset: Annotated[str | None, typer.Option(help=MOLECULE_PRESETS)] = None,
 ) -> None:
     """Design molecules for an objective."""
     from cli.presets import molecule
@@ -167,7 +169,7 @@ def molecule(
 
     known = None if begin is None else str(begin.absolute())
     wishes = {"scaffold": scaffold, "start": known, "representation": representation}
-    document, trusted = molecule(objective, prior, wishes)
+    document, trusted = molecule(objective, prior, wishes, preset)
     start(document, options.trusting() if trusted else options)
 
 
@@ -317,6 +319,7 @@ def bench(
     campaign: Annotated[
         Path | None, typer.Option(help="pmo: the campaign file; the shipped one without it.")
     ] = None,
+    preset: Annotated[str | None, typer.Option(help=f"pmo: {MOLECULE_PRESETS}")] = None,
     kept: Annotated[
         Path | None,
         typer.Option(help="estimators, folding: file of runs; only others are made."),
@@ -354,7 +357,7 @@ def bench(
         from cli.bench_pmo import bench_pmo
 
         names = [part.strip() for part in tasks.split(",") if part.strip()]
-        return bench_pmo(names, seeds, budget or 10_000, campaign, options)
+        return bench_pmo(names, seeds, budget or 10_000, campaign or preset, options)
     from cli.bench import bench
 
     bench(name, options, long)

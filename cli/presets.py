@@ -15,6 +15,10 @@ from designer.config import Document
 from designer.errors import InputError, nearest
 from designer.plugins import is_file
 
+PRIOR = "zinc250k"  # what molecules start from, where it is shipped
+PRESETS = {
+    "scratch": "molecule", "prior": "molecule_prior", "plausible": "molecule_plausible",
+}  # fmt: skip
 KINDS = ("equation", "fold", "molecule")  # those that have a command of their own
 FOLDER = Path(str(files("data"))) / "campaigns"
 
@@ -61,28 +65,57 @@ def fold(sequence: str, lattice: str, energy: str) -> Document:
 
 
 def molecule(
-    objective: str, prior: str | None = None, task: Mapping[str, str | None] | None = None
+    objective: str,
+    prior: str | None = None,
+    task: Mapping[str, str | None] | None = None,
+    preset: str | None = None,
 ) -> tuple[Document, bool]:
     """Return the campaign for an objective, and whether a person named code with it.
 
-    A `prior` that was taught brings the network's sizes and the way molecules are written.
-    `task` holds options of the task by name, None where an option was not given.
+    It starts from the shipped prior, or from one that was taught, which brings the network's
+    sizes and the way molecules are written; from nothing (`preset` "scratch") where no prior is
+    shipped, where another run is the prior, or where options of the `task`, by name, ask for
+    something that a prior of whole molecules does not know.
     """
-    document = shipped("molecule")
-    for name, value in (task or {}).items():
-        if value is not None:
-            document.override(("task", name), value, f"--{name}")
+    wishes = {name: value for name, value in (task or {}).items() if value is not None}
+    if prior is None and not wishes and preset != "scratch" and is_taught(PRIOR):
+        prior = PRIOR
+    if preset is None:
+        preset = "prior" if prior is not None and not wishes and is_taught(prior) else "scratch"
+    if preset not in PRESETS:
+        raise InputError(f"no preset {preset!r}; {nearest(preset, PRESETS)}")
+    document = shipped(PRESETS[preset])
+    for name, value in wishes.items():
+        document.override(("task", name), value, f"--{name}")
     if prior is not None:
         place = Path(prior).expanduser()
         named = str(place.absolute()) if place.exists() else prior
         document.override(("prior",), {"run": named}, "--prior")
         document.data.pop("policy", None)
+    elif preset != "scratch":
+        raise InputError(f"preset {preset!r} needs --prior; `designer prior train` makes one")
     kind = objective
     if is_file(objective):
         file, name = objective.rsplit(":", 1)
         kind = f"{Path(file).expanduser().absolute()}:{name}"
-    document.override(("objective",), [{"kind": kind}], "OBJECTIVE")
+    aim(document, kind, "OBJECTIVE")
     return document, ":" in objective
+
+
+def aim(document: Document, kind: str, place: str) -> None:
+    """Put an objective in the place of the document's first one; others, as filters, remain."""
+    others = document.table(("objective",), [])[1:]
+    document.override(("objective",), [{"kind": kind}, *others], place)
+
+
+def is_taught(prior: str) -> bool:
+    """Return whether the name or directory is that of a taught prior."""
+    from cli.prior import ABOUT, find
+
+    try:
+        return (find(Path(prior).expanduser()) / ABOUT).is_file()
+    except InputError:
+        return False
 
 
 def init(kind: str, out: Path | None) -> None:

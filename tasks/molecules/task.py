@@ -74,7 +74,7 @@ def task(
         from tasks.molecules.smiles import Smiles
 
         environment = Smiles(max_length, max_atoms, min_atoms, vocabulary)
-        proposer |= {"ring_sizes": (3, 4, 5, 6, 7), "max_rings": 8, "flat": False}
+        proposer |= {"ring_sizes": (3, 4, 5, 6, 7), "max_rings": 8, "flat": False, "greed": 0.01}
     else:
         raise InputError(
             f"unknown representation {representation!r}; {nearest(representation, REPRESENTATIONS)}"

@@ -5,10 +5,12 @@ from __future__ import annotations
 import gzip
 import json
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 
+from cli import presets
 from cli.main import invoke
 from cli.prior import about, tensors
 from designer import config
@@ -173,3 +175,24 @@ def test_the_command_takes_a_prior(tmp_path: Path, prior: Path) -> None:
     assert invoke([*command, "--quiet", *(f"--set=campaign.{x}" for x in small)]) == 0
     held = config.load(run / "campaign.toml").data
     assert held["prior"]["run"] == str(prior) and held["policy"]["hidden"] == 16
+
+
+def test_presets_of_molecules(prior: Path, tmp_path: Path, capsys: Any) -> None:
+    held = presets.molecule("mw", str(prior))[0].data
+    assert held["learner"]["kind"] == "elite_balance" and held["prior"]["run"] == str(prior)
+    assert (
+        presets.molecule("mw", str(prior), {"scaffold": "C[*:1]"})[0].table(("learner",))
+        != (held["learner"])
+    )
+    assert "prior" not in presets.molecule("mw", preset="scratch")[0].data
+    plausible = presets.molecule("mw", str(prior), preset="plausible")[0].data
+    assert [table["kind"] for table in plausible["objective"]] == ["mw", "filters"]
+    with pytest.raises(InputError, match="plausible"):
+        presets.molecule("mw", str(prior), preset="plausibel")
+    run = tmp_path / "run"
+    command = ["molecule", "qed", "--prior", str(prior), "--preset", "plausible", "--budget", "90"]
+    assert invoke([*command, "--out", str(run), "--quiet", "--set", "campaign.batch_size=16"]) == 0
+    assert invoke(["report", str(run), "--json"]) == 0
+    best = json.loads(capsys.readouterr().out.splitlines()[-1])["best"]
+    assert best[0]["scores"].keys() == {"qed", "filters"} and best[0]["reward"] > 0
+    assert all(row["scores"]["filters"] == 1 for row in best if row["reward"] > 0)
