@@ -14,7 +14,9 @@ from torch import Tensor
 
 from tasks.molecules import kekule
 from tasks.molecules.bits import bit, holds
-from tasks.molecules.grammar import Look, fits, members, single_room, ways_on
+from tasks.molecules.covering import members, ways_on
+from tasks.molecules.grammar import fits, single_room
+from tasks.molecules.looking import Look
 from tasks.molecules.smiles import NEVER, RING_DIGITS, ROOT, Strings
 
 if TYPE_CHECKING:

@@ -8,25 +8,22 @@ in their ring, as RDKit writes it, and takes no part in Kekule forms.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor
 
 from tasks.molecules import kekule
-from tasks.molecules.bits import holds, lowest, reaches_below, up_to_highest
+from tasks.molecules.covering import may_stray, members, ways_on
+from tasks.molecules.looking import Look, look
 from tasks.molecules.smiles import (
     ATOM,
-    BOND,
     DIGITS,
     NEVER,
     OPENED,
     ROOT,
     Strings,
-    Tables,
     at,
-    tables,
 )  # fmt: skip
 
 if TYPE_CHECKING:
@@ -34,63 +31,6 @@ if TYPE_CHECKING:
     from tasks.molecules.smiles import Smiles
 
 K = kekule.PLACES
-
-
-@dataclass(frozen=True)
-class Look:
-    """What every rule asks of a state; [B] where nothing else is said."""
-
-    table: Tables
-    token: Tensor  # of u
-    free: Tensor  # bond orders u offers in all
-    used: Tensor  # bond orders of u in use
-    aromatic: Tensor
-    need: Tensor  # u needs a double bond of its ring (unless it has another)
-    n_like: Tensor
-    double: Tensor  # u has a double bond out of its ring
-    opened: Tensor  # ring numbers u holds
-    part: Tensor  # aromatic part of u, NEVER for none
-    slot: Tensor
-    placed: Tensor  # u has a place in the family
-    sets: Tensor  # [B, 2, K + 1, 2], see `kekule.pairs` for u
-    has: Tensor  # some set of the family has u
-    lacks: Tensor  # some set of the family lacks u
-    opening: Tensor  # a branch of u was just opened, and its first atom comes next
-    start: Tensor  # nothing is written yet
-    order: Tensor  # of the bond to what comes next: 1 unless a symbol says otherwise
-    implicit: Tensor  # no bond symbol was written
-    directed: Tensor  # a `/` or `\\` was written
-    beyond: Tensor  # set of atoms after the last one with an open branch
-    places: Tensor  # places taken in the family
-    limit: Tensor  # places in all, less those kept for joining a part again
-
-
-def look(env: Smiles, state: Strings) -> Look:
-    """Return the look of a state; `mask` and `step` ask for the same one, so it stays with it."""
-    kept: Look | None = state.__dict__.get("look")
-    if kept is None:
-        kept = state.__dict__["look"] = _look(env, state)
-    return kept
-
-
-def _look(env: Smiles, state: Strings) -> Look:
-    table = tables(env, state.last.device)
-    token, start = at(state.token, state.here), state.count == 0
-    slot = at(state.slot, state.here)
-    sets = kekule.pairs(state.family, slot)
-    implicit = state.mode != BOND
-    symbol = state.last.clamp(max=len(env.vocabulary) - 1)
-    return Look(
-        table=table, token=token, free=table.free[token], used=at(state.used, state.here),
-        aromatic=table.aromatic[token] & ~start, need=table.need[token] & ~start,
-        n_like=table.n_like[token] & ~start, double=at(state.double, state.here),
-        opened=at(state.opened, state.here), part=at(state.part, state.here), slot=slot,
-        placed=slot < K, sets=sets, has=sets[:, 1, K, 0], lacks=sets[:, 0, K, 0],
-        opening=holds(state.branched, state.here) & ~start, start=start,
-        order=torch.where(implicit, 1, table.order[symbol].clamp(min=1)), implicit=implicit,
-        directed=~implicit & table.directed[symbol], beyond=~up_to_highest(state.branched),
-        places=(state.slot < K).sum(1), limit=K - 2 * (state.stray != NEVER).long(),
-    )  # fmt: skip
 
 
 def legal(env: Smiles, state: Strings) -> Tensor:
@@ -236,47 +176,6 @@ def may_rest(state: Strings, see: Look) -> Tensor:
     clear = ((state.held | state.bare) & see.beyond) == 0
     written = (state.mode == ATOM) | (state.mode == DIGITS)
     return rests & clear & (~see.placed | see.has) & written
-
-
-def members(state: Strings, part: Tensor) -> Tensor:
-    """Return the atoms of aromatic parts [B] or [B, R]; none for NEVER."""
-    index = part if part.dim() == 2 else part.unsqueeze(1)
-    found = state.members.gather(1, index.clamp(min=0)).view_as(part)
-    return torch.where(part == NEVER, 0, found)
-
-
-def may_stray(state: Strings, see: Look, part: Tensor) -> Tensor:
-    """Return [B]: may this part be left to be joined again later? One at a time may."""
-    return ((state.stray == NEVER) & (see.places <= K - 4)) | (state.stray == part)
-
-
-def ways_on(
-    state: Strings, inside: Tensor, attach: Tensor, bare: Tensor | None = None,
-    held: Tensor | None = None, several: Tensor | None = None,
-) -> tuple[Tensor, Tensor]:  # fmt: skip
-    """Return whether what is bare in a part can be covered by growing on, and by joining.
-
-    It must lie between an open ring number and the way on: an atom of the part that can grow
-    (`attach`), or a second open ring number, where a new aromatic atom can join the part again.
-    `inside` is the part; `bare` and `held` are those of the state where not given, and `several`
-    the atoms that hold more than one ring number.
-    """
-    bare = (state.bare if bare is None else bare) & inside
-    held = (state.held if held is None else held) & inside
-    if several is None:
-        index = torch.arange(state.opened.shape[1], device=inside.device)
-        several = ((state.opened > 1).long() << index).sum(1)
-    start = lowest(bare)
-    above = ((held & (start - 1)) | (start & held & state_first(state, inside))) != 0
-    grows = ~reaches_below(attach & inside, bare)
-    two = ((held & (held - 1)) | (held & several)) != 0
-    none = bare == 0
-    return none | (above & grows), above & two & ~reaches_below(held, bare)
-
-
-def state_first(state: Strings, like: Tensor) -> Tensor:
-    """Return the set of first atoms of parts, shaped to broadcast with `like`."""
-    return state.first.view(-1, *[1] * (like.dim() - 1))
 
 
 def spare(env: Smiles, state: Strings) -> Tensor:

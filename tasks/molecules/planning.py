@@ -12,7 +12,7 @@ from tasks.molecules.smiles import ATOM, NEVER, ROOT, Strings, at
 
 if TYPE_CHECKING:
     from tasks.molecules.closing import Closable
-    from tasks.molecules.grammar import Look
+    from tasks.molecules.looking import Look
     from tasks.molecules.smiles import Smiles
 
 

@@ -10,7 +10,9 @@ from torch import Tensor
 
 from tasks.molecules import kekule
 from tasks.molecules.bits import bit, highest_index, holds
-from tasks.molecules.grammar import Look, look, members, single_room, ways_on
+from tasks.molecules.covering import members, ways_on
+from tasks.molecules.grammar import single_room
+from tasks.molecules.looking import Look, look
 from tasks.molecules.smiles import (
     ATOM,
     BOND,
