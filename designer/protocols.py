@@ -62,8 +62,8 @@ class Environment(Protocol[S, D_co]):
     * ``encode(designs, rng) -> list[list[int] | None]``: actions that build each design, without
       padding; `rng` picks another spelling of the same design where there are several;
       ``None`` where the environment cannot build it. `rng` None means the plain spelling.
-    * ``guess(designs, rng)``: the same, a random spelling that the mask may refuse, where checking
-      costs as much as walking it (designs must be told by their text alone).
+    * ``guess(designs, rng)``: the same, spellings that the mask may refuse, where checking them
+      costs as much as walking them (designs must be told by their text alone).
     * ``potential(state) -> [B] float32``: for potential-based shaping; 0 at reset.
     * ``reward(state, action, next) -> [B] float32``: what a step paid. Without a `potential`, its
       running sum is the potential: each step is credited with what comes after it, and the

@@ -19,7 +19,7 @@ from designer.round import Asked, Batch
 from designer.settings import Settings
 from designer.walk import spelling, stacked, together, trimmed, unjudged
 
-TRIES = 3  # spellings guessed for a design that has none yet
+TRIES = 2  # further spellings guessed for a design that has none yet
 
 
 class Rehearsal:
@@ -148,17 +148,19 @@ class Rehearsal:
                     self.elites.spell(elite, spelled)
 
     def _spellings(self, elites: Sequence[Elite], rng: np.random.Generator) -> list[list[Spelling]]:
-        """Return spellings to try for each elite: new ones, `TRIES` for one that has none yet."""
+        """Return spellings to try for each elite, `TRIES` more for one that has none yet."""
         if self.encode is None or not elites:
             return [[] for _ in elites]
+        source = rng if self.settings.augment else None  # None: the plain spelling
+        designs = [elite.design for elite in elites]
         if self.guess is None:
-            source = rng if self.settings.augment else None
-            rows = self.encode([elite.design for elite in elites], source)
+            rows = self.encode(designs, source)
             return [[] if row is None else [spelling(row)] for row in rows]
-        counts = [1 if elite.actions is not None else TRIES for elite in elites]
-        asked = [e.design for e, n in zip(elites, counts, strict=True) for _ in range(n)]
-        rows = iter(self.guess(asked, rng))
-        return [[Spelling(row) for row in islice(rows, n) if row is not None] for n in counts]
+        counts = [0 if elite.actions is not None else TRIES for elite in elites]
+        asked = [design for design, n in zip(designs, counts, strict=True) for _ in range(n)]
+        first, more = self.guess(designs, source), iter(self.guess(asked, rng))
+        tried = [[row, *islice(more, n)] for row, n in zip(first, counts, strict=True)]
+        return [[Spelling(row) for row in each if row is not None] for each in tried]
 
     def state(self) -> dict[str, Any]:
         """Return plain data for a checkpoint."""

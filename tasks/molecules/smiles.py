@@ -181,9 +181,9 @@ class Smiles:
         return spelling.spell(self, designs, rng)
 
     def guess(
-        self, designs: Sequence[Molecule], rng: np.random.Generator
+        self, designs: Sequence[Molecule], rng: np.random.Generator | None
     ) -> list[list[int] | None]:
-        """Return a random spelling of each molecule, not checked against the mask."""
+        """Return the canonical or, with `rng`, a random spelling of each molecule, unchecked."""
         from tasks.molecules import spelling
 
         return spelling.guess(self, designs, rng)

@@ -70,12 +70,13 @@ def spell(
 
 
 def guess(
-    env: Smiles, designs: Sequence[Molecule], rng: np.random.Generator
+    env: Smiles, designs: Sequence[Molecule], rng: np.random.Generator | None
 ) -> list[list[int] | None]:
-    """Return a random spelling of each molecule, which the mask may refuse; None where a token
-    is unknown or there are too many."""
+    """Return a random spelling of each molecule (without `rng` the canonical one), which the
+    mask may refuse; None where a token is unknown or there are too many."""
     known = {word: index for index, word in enumerate(env.vocabulary)}
-    rows = [_row(env, _random(design, rng), known) for design in designs]
+    texts = [design.smiles if rng is None else _random(design, rng) for design in designs]
+    rows = [_row(env, text, known) for text in texts]
     return [row if row[0] >= 0 else None for row in rows]
 
 
