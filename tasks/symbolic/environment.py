@@ -19,6 +19,7 @@ from torch import Tensor
 
 from designer.errors import InputError
 from designer.protocols import Spelling
+from tasks.symbolic import occurrences as o
 from tasks.symbolic import rules as r
 from tasks.symbolic import slotted
 from tasks.symbolic.expression import Expression, ExpressionBatch, translate
@@ -42,6 +43,7 @@ class Writing:
     constants: Tensor  # [B] int64, constants written
     previous: Tensor  # [B] int64, the last token; A before the first
     wanted: Tensor  # [B, S, U + 1] each slot's unit, and how it is known; [B, 0] without units
+    used: Tensor  # [B, C] how often each variable of `occurrences` was written
 
 
 @dataclass(frozen=True)
@@ -50,7 +52,8 @@ class Expressions:
 
     `max_depth` counts levels (0 = no limit); `max_constants` is the number of fitted constants
     that the mask writes, `coefficients` that which a lawful expression may hold at all, where it
-    is more; the rest are the rules of `tasks.symbolic.rules`. With `drawn` the policy gives each
+    is more; `occurrences` says of variables how often at least and at most they stand; the rest
+    are the rules of `tasks.symbolic.rules`. With `drawn` the policy gives each
     constant its value, a real number that goes with the token (and is not seen by later choices).
     """
 
@@ -66,6 +69,8 @@ class Expressions:
     idle_constants: bool = False
     units: Units | None = None
     drawn: bool = False
+    occurrences: tuple[o.Occurrence, ...] = ()
+    undefined: tuple[tuple[str, str], ...] = ()  # (function, variable) that the data rule out
 
     unseen = True  # no later choice depends on a number that was drawn
 
@@ -80,6 +85,7 @@ class Expressions:
                 f"lengths {self.min_length}..{self.max_length} hold no expression; "
                 "expected 1 <= min_length <= max_length"
             )
+        o.check(self.occurrences, self.library, self.max_length)
 
     @property
     def num_actions(self) -> int:
@@ -112,7 +118,8 @@ class Expressions:
         wanted = torch.zeros(batch_size, 0, device=device)
         if self.units is not None:
             wanted = slotted.begin(slots, unit_tables(self.units, self.library, device))
-        return Writing(slots, zeros + 1, zeros, zeros, zeros + A, wanted)
+        used = slots.new_zeros(batch_size, len(self.occurrences))
+        return Writing(slots, zeros + 1, zeros, zeros, zeros + A, wanted, used)
 
     def observe(self, state: Writing, /) -> Tensor:
         """Return [B, F] float32, every entry between 0 and 1."""
@@ -141,6 +148,12 @@ class Expressions:
         )
         if self.max_depth:
             possible &= (rule.arity == 0) | (slot[:, DEPTH] + 1 < self.max_depth).unsqueeze(1)
+        if self.occurrences:
+            left = self.max_length - state.length
+            constants = self.max_constants * self.library.constant - state.constants
+            kept = o.fits(self.occurrences, self.library, state.used, constants, state.open, left,
+                          rule.arity)  # fmt: skip
+            possible = _prefer(possible, kept)
         wise = ~rule.below[parent] & ((slot[:, CONTEXT].unsqueeze(1) & rule.group[:-1]) == 0)
         wise &= ~(second & rule.fixed[sibling].unsqueeze(1) & rule.fixed[:-1])
         token = torch.arange(self.num_actions, device=parent.device)
@@ -185,6 +198,7 @@ class Expressions:
             constants=state.constants + rule.constant[action] * active,
             previous=torch.where(active.bool(), action, state.previous),
             wanted=wanted,
+            used=state.used + self._counted(action) * active.unsqueeze(1),
         )
 
     def done(self, state: Writing, /) -> Tensor:
@@ -204,7 +218,7 @@ class Expressions:
             tokens = torch.from_numpy(np.ascontiguousarray(actions, dtype=np.int64))
         else:
             tokens = pack([list(row) for row in actions])
-        fits = self.balanced if self.units else None
+        fits = self.admitted if self.units or self.occurrences else None
         return ExpressionBatch(tokens, self.library, fits, _held(tokens, values, self.library))
 
     def encode(
@@ -248,9 +262,9 @@ class Expressions:
             # a row that has failed goes on with something legal: its slots would not suffice
             state = self.step(state, torch.where(here, action, mask.to(torch.uint8).argmax(1)))
         fine &= (state.open == 0) & (state.length == length)
-        if self.units is not None:
+        if self.units is not None or self.occurrences:
             whole = torch.where(fine.unsqueeze(1), tokens, PAD)
-            fine &= self.balanced(read(whole, self.library))
+            fine &= self.admitted(read(whole, self.library))
         return [bool(x) for x in fine.tolist()]
 
     def lawful(self, trees: Trees) -> Tensor:
@@ -259,13 +273,26 @@ class Expressions:
         Here rules never yield, so a few legal rows are False.
         """
         fine = lawful(trees, self, _rules(self, trees.tokens.device))
-        return fine & self.balanced(trees)
+        return fine & self.admitted(trees)
+
+    def admitted(self, trees: Trees) -> Tensor:
+        """Return [N] bool, whether whole expressions balance and use variables as often as asked.
+
+        The mask sees to both, but for a unit that it learns too late and a rule in the way.
+        """
+        fine = self.balanced(trees)
+        return fine & o.kept(self.occurrences, self.library, trees) if self.occurrences else fine
 
     def balanced(self, trees: Trees) -> Tensor:
         """Return [N] bool, whether units balance and give the target's; True without units."""
         if self.units is None:
             return torch.ones_like(trees.tokens[0], dtype=torch.bool)
         return fits_target(trees, unit_tables(self.units, self.library, trees.tokens.device))
+
+    def _counted(self, action: Tensor) -> Tensor:
+        if not self.occurrences:
+            return action.new_zeros(len(action), 0)
+        return o.counted(self.occurrences, self.library, action)
 
     @property
     def _most_open(self) -> int:
@@ -275,7 +302,12 @@ class Expressions:
 @lru_cache(maxsize=64)
 def _rules(env: Expressions, device: torch.device) -> r.Rules:
     return r.tabulate(
-        env.library, env.nesting, env.inverses, env.distinct, env.idle_constants, device
+        env.library,
+        env.nesting,
+        env.inverses + env.undefined,
+        env.distinct,
+        env.idle_constants,
+        device,
     )
 
 

@@ -9,9 +9,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+import numpy as np
 import torch
 from torch import Tensor
 
+from designer.protocols import Floats
 from tasks.symbolic.library import Library
 
 # no member of a group below a member of the same group, at any depth
@@ -63,8 +65,9 @@ def tabulate(
                 group[ids[name]] |= 1 << bit
     below = torch.zeros(A + 1, A, dtype=torch.bool)
     for parent, child in inverses:
-        if parent in ids and child in ids:
-            below[ids[parent], ids[child]] = True
+        under = ids.get(child, library.leaf_ids.get(child))
+        if parent in ids and under is not None:
+            below[ids[parent], under] = True
     fixed = torch.zeros(A + 1, dtype=torch.bool)
     fixed[library.first_literal : A] = not idle_constants
     arity = torch.tensor(library.arities)
@@ -75,3 +78,15 @@ def tabulate(
     same[[ids[name] for name in distinct if name in ids]] = True
     parts = (arity, group, fixed, constant, below, same, torch.eye(A + 1))
     return Rules(*(part.to(device) for part in parts))
+
+
+def undefined(library: Library, x: Floats) -> tuple[tuple[str, str], ...]:
+    """Return each function and column of which it is not finite in some row of `x` [P, V]."""
+    columns = torch.from_numpy(np.ascontiguousarray(x))
+    return tuple(
+        (operator.name, variable)
+        for operator in library.operators
+        if operator.arity == 1
+        for i, variable in enumerate(library.variables)
+        if not bool(operator.function(columns[:, i]).isfinite().all())
+    )

@@ -19,12 +19,13 @@ from tasks.symbolic.evolution import EXACT, Evolution
 from tasks.symbolic.expression import Expression, expression
 from tasks.symbolic.guesses import begin, formula, refuse_undefined, with_operators
 from tasks.symbolic.library import Library, library
+from tasks.symbolic.occurrences import Occurrence, occurrences
 from tasks.symbolic.operators import SETS, Operator
 from tasks.symbolic.parser import parse
 from tasks.symbolic.parts import Parts, parted
 from tasks.symbolic.proposer import Genetic
 from tasks.symbolic.report import Reporter
-from tasks.symbolic.rules import DISTINCT, NESTING
+from tasks.symbolic.rules import DISTINCT, NESTING, undefined
 from tasks.symbolic.selection import selected
 from tasks.symbolic.table import Table, read_table
 from tasks.symbolic.units import Units, read_units
@@ -48,6 +49,8 @@ def task(
     max_length: int = 24,
     max_depth: int = 0,
     nesting: list[list[str]] | None = None,
+    at_least: dict[str, int] | None = None,
+    at_most: dict[str, int] | None = None,
     scale: bool | None = None,
     offset: bool = False,
     search: Literal["evolution", "genetic", "none"] = "evolution",
@@ -76,6 +79,8 @@ def task(
     constants   how many fitted constants an equation may hold beside its factor; 0 for none
     drawn       whether the policy draws the constants, in place of their being fitted
     nesting     groups of operators of which none may stand within another of the same group
+    at_least    how often a column must stand in an equation, such as {mass = 1}
+    at_most     how often it may
     scale       whether a factor in front is fitted; left out: where constants are allowed
     offset      whether a constant is added to the whole, and fitted
     search      what breeds equations beside the policy: evolution (many generations a step),
@@ -123,6 +128,7 @@ def task(
         notes=[line] if line else (),
         max_depth=max_depth,
         nesting=NESTING if nesting is None else tuple(tuple(group) for group in nesting),
+        limits=occurrences(at_least or {}, at_most or {}, parts.whole),
         scale=constants > 0 if scale is None else scale,
         offset=offset,
         search=search,
@@ -143,6 +149,7 @@ def make_task(
     max_length: int = 24,
     max_depth: int = 0,
     nesting: tuple[tuple[str, ...], ...] = NESTING,
+    limits: tuple[Occurrence, ...] = (),
     scale: bool = True,
     offset: bool = False,
     search: Literal["evolution", "genetic", "none"] = "evolution",
@@ -169,6 +176,8 @@ def make_task(
         distinct=tuple(name for name in DISTINCT if name != "div" or not one),
         units=units,
         drawn=drawn,
+        occurrences=limits,
+        undefined=undefined(tokens, table.x),
     )
     breed: Any = None
     bred = replace(environment, drawn=False)  # what is bred has its constants fitted
