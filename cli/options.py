@@ -11,6 +11,7 @@ from typing import Annotated, Any
 
 import typer
 
+MOLECULE_PRESETS = "scratch, prior (the default where one is there) or plausible."
 Seed = Annotated[int | None, typer.Option(help="Same seed, same run. Without it, 0.")]
 Device = Annotated[
     str | None, typer.Option(help="auto (a GPU where there is one), cpu, cuda or cuda:N.")
