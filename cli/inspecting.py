@@ -33,17 +33,32 @@ def validate(campaign: Path, options: Options) -> None:
     print(f"  oracles: {', '.join(judged)}")
 
 
-def score(oracle: str, file: str, task: str | None, options: Options) -> None:
-    """Print a line a design, in order: the value, a tab, the design."""
+def score(oracle: str, file: str, task: str | None, options: Options, skip: bool = False) -> None:
+    """Print a line a design, in order: the value, a tab, the design.
+
+    What is no design is refused, or with `skip` gets `nan` and its reason on stderr.
+    """
     made, judge = judge_of(oracle, task, options)
     name, texts = _designs(file)
-    designs = [_parsed(made, text, f"{name}:{line}") for line, text in texts]
+    designs, refused = [], dict[int, str]()
+    for row, (line, text) in enumerate(texts):
+        try:
+            designs.append(_parsed(made, text, f"{name}:{line}"))
+        except InputError as problem:
+            if not skip:
+                raise
+            refused[row] = str(problem)
     answer = call(judge, designs)
     values = answer.columns.get(judge.name, next(iter(answer.columns.values())))
-    for (_, text), value in zip(texts, values.tolist(), strict=True):
+    told = iter(values.tolist())
+    for row, (_, text) in enumerate(texts):
+        value = float("nan") if row in refused else next(told)
         print(f"{value + 0.0!r}\t{text}")  # + 0.0: no minus before a zero
-    for row, reason in sorted(answer.errors.items()):
-        print(f"{name}:{texts[row][0]}: not measured: {reason}", file=sys.stderr)
+    judged = [row for row in range(len(texts)) if row not in refused]
+    for at, reason in answer.errors.items():
+        refused[judged[at]] = f"{name}:{texts[judged[at]][0]}: not measured: {reason}"
+    for _, reason in sorted(refused.items()):
+        print(reason, file=sys.stderr)
 
 
 def judge_of(oracle: str, task: str | None, options: Options) -> tuple[Task, Any]:

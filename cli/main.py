@@ -249,6 +249,9 @@ def score(
     serve: Annotated[
         str | None, typer.Option(help="Answer as another program wants it: reinvent4.")
     ] = None,
+    skip: Annotated[
+        bool, typer.Option("--skip", help="Go on past lines that are no design; they get nan.")
+    ] = False,
 ) -> None:
     """Judge given designs: a line each, the value, a tab, the design."""
     if serve is not None:
@@ -257,7 +260,7 @@ def score(
         return answer(oracle, file, task, serve, options)
     from cli.inspecting import score
 
-    score(oracle, file, task, options)
+    score(oracle, file, task, options, skip)
 
 
 @app.command("list")

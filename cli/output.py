@@ -87,7 +87,7 @@ def write_files(
     """Write `best.csv`, `front.csv`, `progress.svg`, `best.svg` and what the task exports."""
     for name, text in told.files.items() if told is not None else ():
         run.write(name, text)
-    run.write("best.csv", _csv(result.best))
+    run.write("best.csv", _csv(result.best, task))
     run.write("front.csv", _csv(result.front))
     drawn = progress(run.store.metrics())
     if drawn is not None:
@@ -148,14 +148,18 @@ def number(value: float) -> float | None:
     return value if math.isfinite(value) else None
 
 
-def _csv(found: Iterable[Found]) -> str:
+def _csv(found: Iterable[Found], task: Task | None = None) -> str:
+    """Return a row a design; with a task that names classes, the design's own one last."""
     found = list(found)
+    classify = task.bucket if task is not None and task.bucket_name else None
     names = list(dict.fromkeys(name for one in found for name in one.scores))
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(["design", "reward", *names, "complexity", "step", "evaluation"])
+    last = [task.bucket_name] if task is not None and classify is not None else []
+    writer.writerow(["design", "reward", *names, "complexity", "step", "evaluation", *last])
     for one in found:
         scores = [repr(one.scores.get(name, math.nan)) for name in names]
         place = [one.complexity, one.step, one.evaluation]
-        writer.writerow([one.design, repr(one.reward), *scores, *place])
+        own = [classify(task.parse(one.design))] if task is not None and classify else []
+        writer.writerow([one.design, repr(one.reward), *scores, *place, *own])
     return text.getvalue()

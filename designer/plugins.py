@@ -48,7 +48,8 @@ def resolve(
     if getattr(found, _MARK, False) and not allow_plugins:
         what = "runs code (or asks a server) that its settings name"
         raise InputError(f"{spec!r} {what}; {_CONSENT}")
-    if not callable(found) and not hasattr(found, "score_list"):
+    judges = hasattr(found, "score") or hasattr(found, "score_list")
+    if not callable(found) and not judges:
         kind = type(found).__name__
         raise InputError(f"{spec!r} is a value of type {kind}, expected a class or a function")
     made: Callable[..., Any] = found

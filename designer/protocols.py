@@ -280,6 +280,7 @@ class Task:
     draw: Callable[[Sequence[Any]], str]  # designs as one SVG document
     proposer: Proposer[Any] | None = None
     bucket: Callable[[Any], str] | None = None  # coarse class, for the diversity filter
+    bucket_name: str = ""  # what people call that class; where given, a column of best.csv
     optimal: Callable[[Mapping[str, float]], bool] | None = None  # raw scores prove the optimum
     goal: Callable[[Mapping[str, float]], bool] | None = None  # raw scores are what was asked for
     exports: Callable[[Sequence[Any], Sequence[Any]], Mapping[str, str]] | None = None

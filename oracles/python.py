@@ -6,7 +6,7 @@ annotated `str`, it is called for one design at a time and returns one number (o
 them). NaN means that the measurement failed, and so does an exception: it costs that design
 alone, since a list that fails is tried again one by one, and it never becomes a number. An
 object will do as well: one that is called with a list (an oracle of Therapeutics Data Commons),
-or one with `score_list` (a GuacaMol scoring function).
+one with `score_list` (a GuacaMol scoring function), or one that only has `score` of a single text.
 """
 
 from __future__ import annotations
@@ -41,7 +41,10 @@ class PythonFunction:
 
     def __post_init__(self) -> None:
         function = resolve(self.source, {}, allow_plugins=True)
-        function = getattr(function, "score_list", function)
+        if hasattr(function, "score_list"):
+            function = function.score_list
+        elif not callable(function):
+            function = _Alone(function.score)
         object.__setattr__(self, "function", function)
         object.__setattr__(self, "name", self.name or self.source.rsplit(":", 1)[1])
 
@@ -77,6 +80,16 @@ class PythonFunction:
     def __reduce__(self) -> tuple[Any, ...]:
         """Copies in other processes load the file themselves."""
         return PythonFunction, (self.source, self.name, self.endpoints)
+
+
+@dataclass(frozen=True)
+class _Alone:
+    """A method that judges one text, whatever its annotation says."""
+
+    score: Callable[[str], object]
+
+    def __call__(self, text: str) -> object:
+        return self.score(text)
 
 
 @needs_consent

@@ -15,7 +15,7 @@ from designer.errors import InputError
 from designer.plugins import is_file, resolve
 from designer.protocols import Oracle
 from oracles import ORACLES
-from oracles.python import PythonFunction
+from oracles.python import PythonFunction, takes_one
 
 Maker = Callable[..., Any]  # settings in, an oracle out
 
@@ -37,7 +37,7 @@ def resolve_oracle(
         return found
     if is_oracle(found):
         return lambda: found
-    if inspect.isroutine(found) or judges_lists(found):
+    if inspect.isroutine(found) or judges_texts(found):
         return _wrapping(_anchored(spec, base))
     raise InputError(
         f"{spec!r} is a {type(found).__name__} without `name` and `cheap`; expected an oracle "
@@ -45,9 +45,10 @@ def resolve_oracle(
     )
 
 
-def judges_lists(value: object) -> bool:
-    """Return whether an object judges lists of text: TDC's oracles, GuacaMol's functions."""
-    asked = hasattr(value, "score_list") or (callable(value) and hasattr(value, "evaluator_func"))
+def judges_texts(value: object) -> bool:
+    """Return whether an object judges text: TDC's oracles, GuacaMol's functions, or one text."""
+    asked = any(hasattr(value, name) for name in ("score_list", "score", "evaluator_func"))
+    asked = asked or (callable(value) and takes_one(value))
     return asked and not isinstance(value, type)
 
 

@@ -89,6 +89,7 @@ def task(
         draw=draw,
         proposer=Genetic(**proposer, plausible=plausible),
         bucket=bucket,
+        bucket_name="scaffold",
         exports=exports,
         examples=examples(),
         start=() if start is None else known(start, getattr(environment, "keeps", None)),

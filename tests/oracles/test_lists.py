@@ -30,7 +30,21 @@ class Guacamol:
         return [self.score(s) for s in smiles_list]
 
 
-tdc, guacamol = Tdc(), Guacamol()
+class Single:
+    """With `score` of one text only."""
+
+    def score(self, smiles):
+        return float(len(smiles))
+
+
+class Plain:
+    """Called with one text, as its annotation says."""
+
+    def __call__(self, smiles: str) -> float:
+        return float(len(smiles))
+
+
+tdc, guacamol, single, plain = Tdc(), Guacamol(), Single(), Plain()
 '''
 
 
@@ -38,7 +52,7 @@ def test_their_objects_are_oracles(tmp_path: Path) -> None:
     file = tmp_path / "mine.py"
     file.write_text(FILE)
     designs = drugs()[:3]
-    for name in ("tdc", "guacamol"):
+    for name in ("tdc", "guacamol", "single", "plain"):
         oracle = resolve_oracle(f"{file}:{name}", allow_plugins=True)()
         found = oracle(designs).columns[name]
         assert found.tolist() == [float(len(design.text)) for design in designs]

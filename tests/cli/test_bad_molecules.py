@@ -1,0 +1,140 @@
+"""What the molecule commands say of bad lines, and of a web service that goes away."""
+
+from __future__ import annotations
+
+import csv
+import json
+import math
+import threading
+import time
+from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+
+import pytest
+
+from cli.main import invoke
+
+LINES = {
+    "CCO.[Na]": "SMILES character 4 is '.': salts and mixtures are not accepted, give one fragment",
+    "C" * 10_000: "SMILES of 10000 characters: at most 4000 are accepted",
+    "C1CC1" * 700: "SMILES of 2100 atoms and 700 rings: at most 500 atoms and 100 rings are "
+    "accepted",
+    "C1CC": "SMILES 'C1CC': RDKit cannot read it; check that every branch and ring number is "
+    "closed",
+    "CN(C)(C)C": "SMILES 'CN(C)(C)C': RDKit rejects it: Explicit valence for atom # 1 N, 4, is "
+    "greater than permitted",
+    "CCO name": "SMILES character 4 is a blank: expected the SMILES alone, without a name after it",
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("line", LINES, ids=lambda text: text[:12])
+def test_a_bad_line_is_named(line: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    file = tmp_path / "in.smi"
+    file.write_text(f"CCO\n{line}\n")
+    assert invoke(["score", "heavy_atoms", str(file)]) == 3
+    said = capsys.readouterr()
+    assert said.out == "" and said.err == f"designer: {file}:2: {LINES[line]}\n"
+
+
+def test_what_is_too_large_is_refused_within_10_ms() -> None:
+    from designer.errors import InputError
+    from tasks.molecules.design import parse
+
+    for line in ("C" * 10_000, "C1CC1" * 700, "C(" * 5000, "C%11" * 900):
+        fastest = math.inf
+        for _ in range(5):
+            started = time.perf_counter()
+            with pytest.raises(InputError, match="at most"):
+                parse(line)
+            fastest = min(fastest, time.perf_counter() - started)
+        assert fastest < 0.01
+
+
+def test_skip_goes_on(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    file = tmp_path / "in.smi"
+    file.write_text("CCO\nC1CC\n\nc1ccccc1\nCC.O\n")
+    assert invoke(["score", "heavy_atoms", str(file), "--skip"]) == 0
+    said = capsys.readouterr()
+    assert said.out.splitlines() == ["3.0\tCCO", "nan\tC1CC", "6.0\tc1ccccc1", "nan\tCC.O"]
+    assert [line.split(": ")[0] for line in said.err.splitlines()] == [f"{file}:2", f"{file}:5"]
+
+
+class Service:
+    """Answers `left` requests with the lengths of the texts, then refuses every one."""
+
+    def __init__(self, left: int) -> None:
+        service = self
+
+        class Handler(BaseHTTPRequestHandler):
+            def do_POST(self) -> None:
+                body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+                fine, service.left = service.left > 0, service.left - 1
+                content = json.dumps([len(t) / 50 for t in body["designs"]]).encode()
+                self.send_response(200 if fine else 503)
+                self.send_header("Content-Length", str(len(content) if fine else 0))
+                self.end_headers()
+                self.wfile.write(content if fine else b"")
+
+            def log_message(self, *_: object) -> None:
+                pass
+
+        self.left = left
+        self.server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        self.url = f"http://127.0.0.1:{self.server.server_port}/score"
+        self.thread = threading.Thread(target=self.server.serve_forever, args=(0.01,))
+        self.thread.start()
+
+    def close(self) -> None:
+        self.server.shutdown()
+        self.thread.join()
+        self.server.server_close()
+
+
+@pytest.fixture
+def services(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[Service]]:
+    monkeypatch.setenv("no_proxy", "127.0.0.1")
+    made: list[Service] = []
+    yield made
+    for service in made:
+        service.close()
+
+
+def campaign(folder: Path, url: str) -> str:
+    file = folder / "c.toml"
+    file.write_text(
+        '[campaign]\nbatch_size = 8\nsteps = 30\n[task]\nkind = "molecules"\nmax_atoms = 12\n'
+        '[policy]\nhidden = 8\n[[objective]]\nkind = "rest"\n'
+        f'url = "{url}"\nretries = 1\nbackoff = 0.0\n'
+    )
+    return str(file)
+
+
+def test_a_service_that_is_down_at_the_start(
+    services: list[Service], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    services.append(Service(0))
+    file = campaign(tmp_path, services[0].url)
+    assert invoke(["run", file, "--allow-plugins", "--quiet", "--out", str(tmp_path / "r")]) == 4
+    said = capsys.readouterr().err
+    assert "could not measure known designs" in said and "503" in said
+    assert said.count("\n") == 1
+
+
+def test_a_service_that_goes_away(
+    services: list[Service], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    services.append(Service(5))  # the call before the first step, and four batches
+    file = campaign(tmp_path, services[0].url)
+    out = str(tmp_path / "r")
+    assert invoke(["run", file, "--allow-plugins", "--json", "--quiet", "--out", out]) == 4
+    said = capsys.readouterr()
+    assert said.err.count("\n") == 1
+    assert "evaluations failed (limit 50%); the last one said:" in said.err and "503" in said.err
+    told = json.loads(said.out)
+    assert told["stopped"] == "failed" and told["best"]
+    values = [found["scores"]["rest"] for found in told["best"]]
+    assert min(values) > 0  # no failure became 0
+    with (tmp_path / "r" / "best.csv").open() as held:
+        rows = list(csv.DictReader(held))
+    assert rows and {"design", "reward", "rest", "step", "evaluation", "scaffold"} <= set(rows[0])
