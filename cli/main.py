@@ -84,6 +84,10 @@ def equation(
         list[str] | None,
         typer.Option(help="Formula to start from; single letters are fitted: 'a*x + b'. Repeat."),
     ] = None,
+    form: Annotated[
+        str | None,
+        typer.Option(help="How it is put together: 'f(x)*g(y) + a', f and g are searched."),
+    ] = None,
     score: Annotated[
         list[str] | None,
         typer.Option(help="Formula to fit and judge, without any search. Repeat."),
@@ -95,7 +99,7 @@ def equation(
     wishes = {
         "inputs": inputs, "ignore": ignore, "weights": weights, "category": category,
         "missing": missing, "split": split, "sample": sample, "select": select, "units": units,
-        "guess": guess,
+        "guess": guess, "form": form,
     }  # fmt: skip
     explain(data, target or [], score or [], wishes, options)
 

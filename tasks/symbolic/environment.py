@@ -23,6 +23,7 @@ from tasks.symbolic import occurrences as o
 from tasks.symbolic import rules as r
 from tasks.symbolic import slotted
 from tasks.symbolic.expression import Expression, ExpressionBatch, translate
+from tasks.symbolic.forms import Form
 from tasks.symbolic.lawful import lawful
 from tasks.symbolic.library import Library
 from tasks.symbolic.trees import PAD, Trees, pack, read
@@ -68,6 +69,7 @@ class Expressions:
     distinct: tuple[str, ...] = r.DISTINCT
     idle_constants: bool = False
     units: Units | None = None
+    form: Form | None = None  # what does not have it is no design; the mask knows nothing of it
     drawn: bool = False
     occurrences: tuple[o.Occurrence, ...] = ()
     undefined: tuple[tuple[str, str], ...] = ()  # (function, variable) that the data rule out
@@ -218,7 +220,7 @@ class Expressions:
             tokens = torch.from_numpy(np.ascontiguousarray(actions, dtype=np.int64))
         else:
             tokens = pack([list(row) for row in actions])
-        fits = self.admitted if self.units or self.occurrences else None
+        fits = self.admitted if self.units or self.occurrences or self.form else None
         return ExpressionBatch(tokens, self.library, fits, _held(tokens, values, self.library))
 
     def encode(
@@ -262,7 +264,7 @@ class Expressions:
             # a row that has failed goes on with something legal: its slots would not suffice
             state = self.step(state, torch.where(here, action, mask.to(torch.uint8).argmax(1)))
         fine &= (state.open == 0) & (state.length == length)
-        if self.units is not None or self.occurrences:
+        if self.units is not None or self.occurrences or self.form is not None:
             whole = torch.where(fine.unsqueeze(1), tokens, PAD)
             fine &= self.admitted(read(whole, self.library))
         return [bool(x) for x in fine.tolist()]
@@ -276,11 +278,15 @@ class Expressions:
         return fine & self.admitted(trees)
 
     def admitted(self, trees: Trees) -> Tensor:
-        """Return [N] bool, whether whole expressions balance and use variables as often as asked.
+        """Return [N] bool, whether whole expressions balance, use variables as often as asked,
+        and have the form.
 
-        The mask sees to both, but for a unit that it learns too late and a rule in the way.
+        The mask sees to the first two, but for a unit that it learns too late and a rule in the
+        way; it knows nothing of the form.
         """
         fine = self.balanced(trees)
+        if self.form is not None:
+            fine = fine & self.form.fits(trees, self.library)
         return fine & o.kept(self.occurrences, self.library, trees) if self.occurrences else fine
 
     def balanced(self, trees: Trees) -> Tensor:

@@ -8,7 +8,7 @@ and children made to measure (`tasks.symbolic.semantic`). What it scores is coun
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
 
@@ -124,9 +124,14 @@ class Evolution:
         table = None if units is None else unit_tables(units, library, torch.device("cpu"))
         return Aim(self.bank_of(x), x, y, table)
 
+    @property
+    def _open(self) -> Expressions:
+        """The environment without its form, which parts of an expression need not have."""
+        return replace(self.environment, form=None)
+
     def bank_of(self, x: Floats) -> Bank:
         """Return the blocks on some points."""
-        return stock(self.environment, x, self.blocks)
+        return stock(self._open, x, self.blocks)
 
     @cached_property
     def meet(self) -> Pairs | None:
@@ -135,7 +140,7 @@ class Evolution:
             return None
         few = min(_JOINED, len(self.aim.y))
         points = np.arange(few) * len(self.aim.y) // few
-        bank = stock(self.environment, self.aim.x[points], self.pairs, tried=4 * self.pairs)
+        bank = stock(self._open, self.aim.x[points], self.pairs, tried=4 * self.pairs)
         return sketched(bank, points, self.constants)
 
     @cached_property
@@ -204,6 +209,8 @@ class _Call:
         made, width = self.made, self.env.max_length
         constant = self.library.constant_id if made.constants else None
         rows = v.seedlings(self.aim.bank, self.a, made.population, width, constant, self.rng)
+        if self.env.form is not None:
+            rows = strips(self._formed(made.population), width)
         units = self.env.units
         if units is not None and units.target is not None and self.aim.bank.units is not None:
             goal, half = np.array(units.target), made.population // 2
@@ -213,6 +220,12 @@ class _Call:
             known = [list(row) for row in self.env.encode(parents) if row is not None]
             rows = stacked([strips(known, width), rows.take(np.arange(len(rows) // 2))])
         return self._judged(stacked([self._guessed(), rows]))
+
+    def _formed(self, count: int) -> list[list[int]]:
+        """Return random rows of the environment's form."""
+        assert self.env.form is not None
+        rows = self.env.form.written(self.library, count, self.rng)
+        return [row for row in rows if len(row) <= self.env.max_length]
 
     def _guessed(self) -> Strips:
         """Return the guesses that the environment would write, with their numbers."""

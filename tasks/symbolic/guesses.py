@@ -11,6 +11,7 @@ import torch
 from designer.errors import InputError
 from tasks.symbolic.environment import Expressions
 from tasks.symbolic.expression import Expression, expression
+from tasks.symbolic.forms import NUMBER
 from tasks.symbolic.judging import judge
 from tasks.symbolic.library import Library
 from tasks.symbolic.operators import OPERATORS, Operator
@@ -18,7 +19,9 @@ from tasks.symbolic.parser import parse
 from tasks.symbolic.table import Table
 
 
-def with_operators(tokens: Library, guesses: Sequence[Expression]) -> Library:
+def with_operators(
+    tokens: Library, guesses: Sequence[Expression], more: Sequence[str] = ()
+) -> Library:
     """Return the library with the operators, and the constant, that the formulas need too."""
     known = set(tokens.operator_ids)
     names = dict.fromkeys(
@@ -27,9 +30,10 @@ def with_operators(tokens: Library, guesses: Sequence[Expression]) -> Library:
         for token in design.tokens
         if token < design.library.first_variable
     )
-    more = tuple(OPERATORS[name] for name in names if name not in known and name in OPERATORS)
-    constant = tokens.constant or any(design.constants for design in guesses)
-    return replace(tokens, operators=tokens.operators + more, constant=constant)
+    needed = [*dict.fromkeys([*names, *more])]
+    new = tuple(OPERATORS[name] for name in needed if name not in known and name in OPERATORS)
+    constant = tokens.constant or NUMBER in more or any(d.constants for d in guesses)
+    return replace(tokens, operators=tokens.operators + new, constant=constant)
 
 
 def begin(

@@ -48,6 +48,32 @@ def parse(text: str, library: Library, symbols: Mapping[str, str] | None = None)
     return expression(tokens, reader.library, numbers, 1.0, 0.0)
 
 
+def read_form(
+    text: str, library: Library, symbols: Mapping[str, str]
+) -> tuple[list[str], dict[str, tuple[str, ...]]]:
+    """Return the prefix names of a formula with unknown functions, and their columns.
+
+    An unknown function f(x, y) is one name, "f(", with the columns it is given; a number, free or
+    written, is "#".
+    """
+    reader = _Reader(text, words(text), library.extended(), symbols, holes={})
+    tree = reader.sum(0)
+    if reader.here.kind != "end":
+        raise reader.complain(f"expected an operator, found {reader.here.text!r}")
+    assert reader.holes is not None
+    unknown = list(reader.holes)
+    plain = reader.library.names
+    names = [
+        unknown[_HOLE - token] if token <= _HOLE
+        else "#" if token == reader.library.constant_id
+        else plain[token]
+        for token, _ in tree
+    ]  # fmt: skip
+    return names, reader.holes
+
+
+_HOLE = -2  # the token of the first unknown function of a form; the next is one lower
+
 Piece = list[tuple[int, float | None]]  # tokens, each with its number where it is a constant
 
 
@@ -58,6 +84,7 @@ class _Reader:
     library: Library
     symbols: Mapping[str, str]
     at: int = field(default=0)
+    holes: dict[str, tuple[str, ...]] | None = None  # unknown functions and their columns
 
     @property
     def here(self) -> Word:
@@ -126,6 +153,8 @@ class _Reader:
     def _call(self, word: Word, depth: int) -> Piece:
         name = _ALIASES.get(word.text, word.text)
         token = self.library.operator_ids.get(name)
+        if token is None and self.holes is not None:
+            return self._unknown(word, self.holes)
         if token is None:
             hint = nearest(name, self.library.operator_ids)
             raise complain(self.text, word.at, f"unknown function {word.text!r}: {hint}")
@@ -141,6 +170,27 @@ class _Reader:
                 self.text, word.at, f"{word.text} takes {arity} argument(s), found {len(args)}"
             )
         return self._apply(name, *args)
+
+    def _unknown(self, word: Word, holes: dict[str, tuple[str, ...]]) -> Piece:
+        """Return an unknown function of the columns that are its arguments."""
+        name, columns = f"{word.text}(", []
+        if name in holes:
+            text = f"{word.text} stands twice, and each unknown function is searched by itself"
+            raise complain(self.text, word.at, f"{text}; give it another name")
+        while True:
+            here = self.here
+            if here.kind not in ("name", "quoted"):
+                raise self.complain("expected a column as an argument of an unknown function")
+            self.at += 1
+            ((token, value),) = self._leaf(here)
+            if value is not None or not token < self.library.first_literal:
+                raise complain(self.text, here.at, f"{here.text!r} is no column")
+            columns.append(self.library.names[token])
+            if not self.take(","):
+                break
+        self._close()
+        holes[name] = tuple(columns)
+        return [(_HOLE - len(holes) + 1, None)]
 
     def _condition(self, depth: int) -> Piece:
         """Return what is above 0 where the condition holds: `a > b`, `a < b`, or a number."""

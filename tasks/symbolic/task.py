@@ -17,6 +17,8 @@ from tasks.symbolic.choice import Candidate, recommend
 from tasks.symbolic.environment import Expressions
 from tasks.symbolic.evolution import EXACT, Evolution
 from tasks.symbolic.expression import Expression, expression
+from tasks.symbolic.forms import NUMBER, Form
+from tasks.symbolic.forms import form as read_form
 from tasks.symbolic.guesses import begin, formula, refuse_undefined, with_operators
 from tasks.symbolic.library import Library, library
 from tasks.symbolic.occurrences import Occurrence, occurrences
@@ -66,6 +68,7 @@ def task(
     split: float = 0.0,
     sample: int = 2000,
     guess: list[str] | None = None,
+    form: str | None = None,
     operator: Sequence[Operator] = (),
 ) -> Task:
     """Return the task of explaining one column of a CSV by the others.
@@ -98,6 +101,7 @@ def task(
     split       share of the rows held out to judge what was found, such as 0.2
     sample      rows that the search looks at; what it finds is fitted again on all. 0: all
     guess       formulas to start from; single letters that are no column are fitted
+    form        how it is put together, such as f(x)*g(y) + a: unknown functions are searched
     operator    your own operators, beside those named: [[task.operator]] tables in a file
     """
     table = read_table(
@@ -117,14 +121,18 @@ def task(
         guesses = [parse(text, tokens, parts.whole.symbols) for text in texts]
     except InputError as problem:
         raise InputError(str(problem).replace("formula", "guess", 1)) from None
+    shape = None if form is None else _form(form, tokens, table)
+    tokens = with_operators(tokens, guesses, () if shape is None else shape.names)
+    fixed = 0 if shape is None else shape.names.count(NUMBER)
     return make_task(
         parts,
-        with_operators(tokens, guesses),
-        max_constants=max([constants, *(len(each.constants) for each in guesses)]),
+        tokens,
+        max_constants=max([constants + fixed, *(len(each.constants) for each in guesses)]),
         drawn=drawn,
         min_length=min_length,
         max_length=max([max_length, *(len(each.tokens) for each in guesses)]),
         guesses=guesses,
+        form=shape,
         notes=[line] if line else (),
         max_depth=max_depth,
         nesting=NESTING if nesting is None else tuple(tuple(group) for group in nesting),
@@ -158,6 +166,7 @@ def make_task(
     poly: bool = False,
     units: Units | None = None,
     guesses: Sequence[Expression] = (),
+    form: Form | None = None,
     notes: Sequence[str] = (),
 ) -> Task:
     """Return the task for a table, or the parts of one, that is in memory already."""
@@ -178,11 +187,15 @@ def make_task(
         drawn=drawn,
         occurrences=limits,
         undefined=undefined(tokens, table.x),
+        form=form,
     )
     breed: Any = None
     bred = replace(environment, drawn=False)  # what is bred has its constants fitted
-    if guesses and search != "evolution":
-        raise InputError(f"guess needs search = 'evolution', not {search!r}; leave one of them out")
+    if (guesses or form) and search != "evolution":
+        what = "guess" if guesses else "form"
+        raise InputError(
+            f"{what} needs search = 'evolution', not {search!r}; leave one of them out"
+        )
     given, doubts = begin(guesses, bred, table)
     if search == "evolution":
         breed = Evolution(bred, table, scale=scale, offset=offset, poly=poly, guesses=given)
@@ -230,6 +243,13 @@ def recommended(front: Sequence[Any], *, tokens: Library, table: Table) -> Any |
     }
     chosen = recommend(list(candidates), len(table.y))
     return None if chosen is None else candidates[chosen]
+
+
+def _form(text: str, tokens: Library, table: Table) -> Form:
+    try:
+        return read_form(formula(text, table.target), tokens, table.symbols)
+    except InputError as problem:
+        raise InputError(str(problem).replace("formula", "form", 1)) from None
 
 
 def _units(file: str | Path, table: Table, free: bool) -> Units:

@@ -338,3 +338,46 @@ def test_numbers_are_spelled_by_name() -> None:
 
 def test_min_max_and_abs_are_there() -> None:
     assert {"min", "max", "abs", "where", "unless"} <= set(OPERATORS)
+
+
+def test_a_form_is_kept_by_everything_that_is_proposed(tmp_path: Path) -> None:
+    x, z = X.T
+    path = csv(tmp_path / "t.csv", "x,z,y", x, z, np.exp(-x) * (1 + z * z) + 0.5)
+    made = task(data=path, form="y = f(x)*g(z) + a", constants=2, pairs=False)
+    env, form = made.environment, made.environment.form
+    proposed = made.proposer([], 40, np.random.default_rng(0))  # type: ignore[misc]
+    assert len(proposed) > 10
+    names = env.library.names
+    for design in proposed:
+        words = [names[t] for t in design.tokens]
+        assert words[:2] == ["add", "mul"] and words[-1] == "c"
+        ends = spans(design.tokens, env.library.arities)
+        f, g = words[2 : ends[2]], words[ends[2] : ends[ends[2]]]
+        assert "z" not in f and "x" not in g
+    assert form.text == " f(x)*g(z) + a"
+    tried = [parse(t, env.library) for t in ("x*z + 1", "z*x + 1", "x*z", "x*(z + z) + 2")]
+    assert [row is not None for row in env.encode(tried)] == [True, False, False, True]
+    assert min(judge(design, made.context["data"]).nmse for design in proposed) < 0.05
+
+
+def spans(tokens: tuple[int, ...], arities: tuple[int, ...]) -> list[int]:
+    """Return where the subexpression that begins at each token ends."""
+    out, stack = [0] * len(tokens), []
+    for at in range(len(tokens) - 1, -1, -1):
+        stop = at + 1
+        for _ in range(arities[tokens[at]]):
+            stop = stack.pop()
+        out[at] = stop
+        stack.append(stop)
+    return out
+
+
+@pytest.mark.parametrize(("text", "message"), [
+    ("f(x)*g(", "form, character 8, at its end: expected a column"),
+    ("f(x) + f(z)", "form, character 8, .*f stands twice"), ("2*x", "leaves nothing to search"),
+    ("f(2)", "expected a column as an argument"), ("f(q)", "'q' is no column"),
+])  # fmt: skip
+def test_forms_that_do_not_do(tmp_path: Path, text: str, message: str) -> None:
+    path = csv(tmp_path / "t.csv", "x,z,y", X[:, 0], X[:, 1], X[:, 0])
+    with pytest.raises(InputError, match=message):
+        task(data=path, form=text)
