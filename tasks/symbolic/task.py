@@ -84,7 +84,8 @@ def task(
     nesting     groups of operators of which none may stand within another of the same group
     at_least    how often a column must stand in an equation, such as {mass = 1}
     at_most     how often it may
-    scale       whether a factor in front is fitted; left out: where constants are allowed
+    scale       whether a factor in front is fitted; left out: where constants are allowed, and
+                no form is given
     offset      whether a constant is added to the whole, and fitted
     search      what breeds equations beside the policy: evolution (many generations a step),
                 genetic (one), or none
@@ -137,7 +138,7 @@ def task(
         max_depth=max_depth,
         nesting=NESTING if nesting is None else tuple(tuple(group) for group in nesting),
         limits=occurrences(at_least or {}, at_most or {}, parts.whole),
-        scale=constants > 0 if scale is None else scale,
+        scale=(constants > 0 and shape is None) if scale is None else scale,
         offset=offset,
         search=search,
         measure=measure,
