@@ -200,8 +200,7 @@ def cranked(x: Array, kind: int, kick: float) -> Array:
     laid(x, kind, bonds, axes)
     first = 2 if kind == WRITTEN else 0  # that model's first two bonds lie as they must
     low = first + np.random.randint(max(1, count - first - 1))
-    reach = int(-3.0 * math.log(1.0 - np.random.random()))  # short parts are the likeliest
-    high = min(count - 1, low + 1 + reach)
+    high = min(count - 1, low + 1 + np.random.randint(max(1, count // 2)))
     axis = np.zeros(3)
     for t in range(low, high + 1):
         axis += bonds[t]
