@@ -19,7 +19,7 @@ from tasks.folding import compiled_moves, dice
 from tasks.folding.compiled_moves import Ground, pull, rebridge, settle, shift, undo
 from tasks.folding.dice import GOLDEN, Array, compiled, inlined, mixed, stored
 
-BEST, KEPT, COMPUTED, PROPOSED, IMPROVED, PARITY, DONE = range(7)  # places in a ladder's `books`
+BEST, KEPT, COMPUTED, PROPOSED, PARITY, DONE = range(6)  # places in a ladder's `books`
 _ZERO, _ONE, _11 = (np.uint64(n) for n in (0, 1, 11))
 _34, _10BITS = np.uint64(34), np.uint64(0x3FF)
 _UNIT = 2.0**-53
@@ -35,7 +35,7 @@ class Rungs(NamedTuple):
     chances: Array  # [R, n] of the n smallest steps up
     order: Array  # [R] which chain is at each temperature
     random: Array  # [2] uint64: one stream for moves, one for what is left to chance
-    books: Array  # [7] int64, as named above
+    books: Array  # [6] int64, as named above
     kept: Array  # [M, L + 2] the best folds met
     fresh: Array  # [L + 2] scratch
 
@@ -106,7 +106,7 @@ def sweep(ground: Ground, rungs: Rungs, place: int, steps: int, until: Until) ->
         settle(ground, chain, first, way, moved, fresh)
         if energy < best:
             best = energy
-            books[BEST], books[IMPROVED] = energy, books[PROPOSED]
+            books[BEST] = energy
             keep(chain, rungs.kept, books, ground.mask, True)
             if energy <= until.target:
                 books[DONE] = 1

@@ -55,7 +55,7 @@ class Ladder:
         self.allowance = 1 << 60
         self.random = np.array(random, dtype=np.uint64)
         self.order = np.arange(len(folds))
-        self.books = np.zeros(7, dtype=np.int64)
+        self.books = np.zeros(6, dtype=np.int64)
         length = int(terrain.ground.length)
         self.kept = np.zeros((keep, length + 2), dtype=np.uint64)
         self.fresh = np.zeros(length + 2, dtype=np.uint64)
@@ -102,11 +102,6 @@ class Ladder:
     def proposed(self) -> int:
         """Proposals so far, whole sweeps counted."""
         return self._read(compiled().PROPOSED)
-
-    @property
-    def idle(self) -> int:
-        """Proposals since a fold better than all before was met."""
-        return self.proposed - self._read(compiled().IMPROVED)
 
     @property
     def best(self) -> float:

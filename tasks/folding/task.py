@@ -51,11 +51,11 @@ def task(
     of its symmetric forms only, `lookahead` keeps the walker out of points without an exit,
     `window` is how many residues it sees ahead, `grow` where the chain begins: start, end or
     middle. Walks that can no longer reach an energy of `prune` give up. `search` is what the
-    proposer does, and `search_steps` how long: proposals a ladder in each call (0: 16,000,000),
-    steps of a walk (0: 200) or chains grown together (0: 1,000); `search_threads` 0 is one a core.
-    The run ends at a fold of `target_energy`. With `density`, it also writes density.csv: how many
-    folds have each energy, estimated from so many populations of 1,000 chains. Raises InputError
-    for a bad sequence, lattice or matrix.
+    proposer does, and `search_steps` how long: proposals a ladder in each call (0: 16,000,000,
+    fewer beyond 64 residues), steps of a walk (0: 200) or chains grown together (0: 1,000);
+    `search_threads` 0 is one a core. The run ends at a fold of `target_energy`. With `density`, it
+    also writes density.csv: how many folds have each energy, estimated from so many populations of
+    1,000 chains. Raises InputError for a bad sequence, lattice or matrix.
     """
     place, name = lattice_named(lattice), str(matrix)
     energies = matrix_named(name)
@@ -90,7 +90,7 @@ def _proposer(
     if search == "pull_moves":
         return PullMoves(env.matrix, steps or 200)
     ready()
-    steps = steps or 16_000_000
+    steps = steps or 16_000_000 * 64 // max(64, len(start.sequence))
     return ReplicaExchange(env.matrix, steps, target=goal, threads=threads, start=start)
 
 
