@@ -5,7 +5,9 @@ waiting fragment can still be joined. Counted are `room`, the atoms that may be 
 for each bond that must be made, and `spots`, the bonds on offer on the path where any waiting
 fragment could be joined. A carbon can be added wherever a bond is on offer, and makes spots; so
 as long as room + spots is at least the number of waiting fragments, and a bond is on offer
-while one waits, nothing gets stuck.
+while one waits, nothing gets stuck. This is a little more than needed where hardly any atom is
+left: a ring might fill a point without an atom, and a fragment that is joined by a heteroatom might
+find a place on another one.
 """
 
 from __future__ import annotations

@@ -14,6 +14,8 @@ def legal_rows(env: Environment[Any, Any], rows: Sequence[Sequence[int]]) -> lis
 
     A row with a negative action, or with more than `max_steps`, is not legal. On the CPU.
     """
+    if not rows:
+        return []
     fits = [0 < len(row) <= env.max_steps for row in rows]
     _, wrong = attempt(env, [row if fit else [-1] for row, fit in zip(rows, fits, strict=True)])
     return (wrong < 0).tolist()

@@ -16,7 +16,7 @@ from tasks.molecules.design import Molecule, from_mol
 # What a chemist would not keep: peroxides, halogens on heteroatoms, chains of three heteroatoms
 # outside aromatic rings, cumulated double bonds, triple bonds in rings, acetals and aminals
 # (benzodioxoles are fine), enols.
-_UNWANTED = (
+UNWANTED = (
     "[OX2,SX2][OX2,SX2]", "[N,O,S][F,Cl,Br,I]", "[N,O;!a]~[N,O;!a]~[N,O;!a;!$([O-])]",
     "[#6,#7;!+]=[#6,#7;!+]=[#6,#7,#8,#16]", "*#*@*", "[#16X2]=*", "[SX4;H]", "[SX3;H]",
     "[CX4;!$([CH2]1Oc2ccccc2O1)]([N,O,S,Cl,Br])[N,O,S,Cl,Br]", "[CX3]([OX2,SX2;H])=[C,N;!a]",
@@ -33,6 +33,7 @@ class Genetic:
     `ring_sizes`, which share at most one bond unless `bridged`; `plausible` drops bonds that
     drugs do not have, `flat` drops stereo marks. With an `environment`, children that it cannot
     build are dropped, so that every child can be imitated; with a scaffold, those without it.
+    `allowed` are patterns of `UNWANTED` that are not judged: those of the scaffold itself.
     """
 
     max_atoms: int = 30
@@ -46,9 +47,11 @@ class Genetic:
     plausible: bool = True
     flat: bool = True
     environment: Any = None
+    allowed: Sequence[str] = ()
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "ring_sizes", tuple(self.ring_sizes))
+        object.__setattr__(self, "allowed", tuple(self.allowed))
         for name in ("crossover", "second_edit"):
             value = getattr(self, name)
             if not 0 <= value <= 1:
@@ -115,28 +118,37 @@ class Genetic:
         rings = done.GetRingInfo().AtomRings()
         if len(rings) > self.max_rings or any(len(r) not in self.ring_sizes for r in rings):
             return None
-        if not self.bridged and _bridged(rings):
+        if not self.bridged and bridged(rings):
             return None
         if any(atom.GetNumRadicalElectrons() for atom in done.GetAtoms()):
             return None
         keeps = getattr(self.environment, "keeps", None)
         if keeps is not None and not keeps(done):
             return None
-        if self.plausible and any(done.HasSubstructMatch(query) for query in _unwanted()):
+        if self.plausible and any(
+            done.HasSubstructMatch(query)
+            for smarts, query in _unwanted().items()
+            if smarts not in self.allowed
+        ):
             return None
         if self.flat:
             Chem.RemoveStereochemistry(done)
         return from_mol(done)
 
 
-def _bridged(rings: Sequence[tuple[int, ...]]) -> bool:
+def bridged(rings: Sequence[tuple[int, ...]]) -> bool:
     """Return whether two rings share more than one bond."""
     sets = [set(ring) for ring in rings]
     return any(len(a & b) > 2 for i, a in enumerate(sets) for b in sets[:i])
 
 
+def unwanted_in(mol: Any) -> tuple[str, ...]:
+    """Return the patterns of `UNWANTED` that a sanitised RDKit molecule has."""
+    return tuple(smarts for smarts, query in _unwanted().items() if mol.HasSubstructMatch(query))
+
+
 @lru_cache(maxsize=1)
-def _unwanted() -> tuple[Any, ...]:
+def _unwanted() -> dict[str, Any]:
     from rdkit import Chem
 
-    return tuple(Chem.MolFromSmarts(smarts) for smarts in _UNWANTED)
+    return {smarts: Chem.MolFromSmarts(smarts) for smarts in UNWANTED}

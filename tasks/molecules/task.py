@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import lru_cache
 from importlib.resources import files
 from pathlib import Path
@@ -81,6 +81,8 @@ def task(
         )
     from tasks.molecules.proposer import Genetic
 
+    if scaffold:
+        proposer |= _as_scaffold(scaffold, proposer)
     return Task(
         name="molecules",
         environment=environment,
@@ -94,6 +96,24 @@ def task(
         examples=examples(),
         start=() if start is None else known(start, getattr(environment, "keeps", None)),
     )
+
+
+def _as_scaffold(text: str, held: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the proposer's limits widened by what the scaffold itself has."""
+    from rdkit import Chem
+
+    from tasks.molecules.proposer import bridged, unwanted_in
+    from tasks.molecules.scaffold import read
+
+    core = read(text)
+    whole = Chem.Mol(core.mol)
+    Chem.SanitizeMol(whole)
+    return {
+        "ring_sizes": (*held["ring_sizes"], *(len(ring) for ring in core.rings)),
+        "max_rings": max(held["max_rings"], len(core.rings)),
+        "bridged": held.get("bridged", False) or bridged(core.rings),
+        "allowed": unwanted_in(whole),
+    }
 
 
 def known(path: Path, keeps: Callable[[Any], bool] | None = None) -> tuple[Molecule, ...]:

@@ -110,6 +110,7 @@ def test_known_molecules_are_spelled_from_their_scaffold() -> None:
         assert [row is not None for row in rows] == [True, True, False, False, False, True]
         found = [row for row in rows if row is not None]
         assert all(legal_rows(env, found))
+    assert env.encode([parse("Cc1ccccc1")]) == [None] and legal_rows(env, []) == []
     linked = MolecularGraph(40, 8, scaffold=LINKED)
     rows = linked.encode([parse("O=C(NCc1ccccc1)C1CCNCC1"), parse("CC1CCNCC1")])
     assert rows[0] is not None and rows[1] is None
@@ -126,6 +127,17 @@ def test_children_keep_the_scaffold() -> None:
     query = Chem.MolFromSmarts(KEPT[PHENYLENE])
     assert len(children) >= 12
     assert all(child.mol.HasSubstructMatch(query) for child in children)
+
+
+@pytest.mark.parametrize("text", ["C1CC1[*:1]", "C1OC([*:1])OC1C", "C1CC2CC1CC2[*:1]"])
+@pytest.mark.parametrize("representation", ["graph", "fragments"])
+def test_what_the_scaffold_has_is_not_held_against_children(text: str, representation: str) -> None:
+    """A small ring, an acetal, a bridge: none of them would be made."""
+    made = task(representation, scaffold=text)
+    assert made.proposer is not None
+    rows = walk(made.environment, 24, seed=0)[0].tolist()
+    parents = list({d.key: d for d in made.environment.decode(rows)}.values())
+    assert len(made.proposer(parents, 8, np.random.default_rng(0))) >= 4
 
 
 BAD = {
