@@ -93,6 +93,7 @@ def bench_design(options: Options, only: Sequence[str], budget: int, whole: bool
         for place in places:
             target = fold_with(maps, maps.words[place]).letters
             spent = _designed(target, options, budget)
+            _tell({"target": target, "judged": spent})
             missed += [target] if spent is None else []
             calls += [] if spent is None else [spent]
         rows.append(
