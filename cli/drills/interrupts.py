@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
@@ -13,7 +14,7 @@ from typing import Any
 from cli import signals
 from cli.drills.oracles import marked
 from cli.drills.record import clean
-from cli.drills.toy import Match, Row, campaign, finish, forked, opened, own_tracker
+from cli.drills.toy import LANE, Match, Row, campaign, finish, forked, opened, own_tracker
 from designer.campaign import Campaign
 from designer.protocols import Measured
 from designer.sequences import TokenDesign
@@ -93,6 +94,7 @@ def interrupts(folder: Path) -> list[Row]:
 
 def drill(fault: str, folder: Path, place: str, tries: Sequence[Try]) -> Row:
     """Start a run for each try, signal it once its oracle hangs, resume it, and compare."""
+    os.environ.setdefault(LANE, str(os.getpid()))
     whole = finish(clean(folder / "whole"), campaign)
     survived = lost = 0
     longest = 0.0
@@ -112,7 +114,11 @@ def drill(fault: str, folder: Path, place: str, tries: Sequence[Try]) -> Row:
         lost += len(set(paid) - kept) + len(again)
         given_up = "code that does not end" in (path / "said").read_text()
         orderly = given_up == (how != "sleeps") and seconds < SOON and not marked()
-        survived += (code, ended) == (75, whole) and orderly
+        sound = (code, ended) == (75, whole) and orderly
+        survived += sound
+        if not sound:
+            told = f"code {code}, same end: {ended == whole}, given up: {given_up}"
+            print(f"{path.name}: {told}, left: {marked()}", file=sys.stderr)
     note = f"exit 75 after at most {longest:.1f} s (grace {GRACE:g} s), resumed to the same end"
     return Row(fault, len(tries), survived, lost, note)
 

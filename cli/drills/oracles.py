@@ -62,6 +62,7 @@ class Plain:
 
 def isolation(folder: Path, tries: int) -> list[Row]:
     """Put one faulty design among good ones, `tries` times for each fault."""
+    os.environ.setdefault(LANE, str(os.getpid()))
     file = folder / "faulty.py"
     file.write_text(FAULTY)
     limits = Limits(timeout=TIMEOUT, memory_mb=2000, output_mb=64)
@@ -92,8 +93,7 @@ def _fault(fault: str, tries: int, oracle: Parallel) -> Row:
 
 def marked() -> list[Path]:
     """Return the living processes that any worker of this drill started."""
-    found = []
-    lane = f"{LANE}={os.environ.get(LANE, '')}\0".encode() if LANE in os.environ else b""
+    found, lane = [], f"{LANE}={os.environ[LANE]}\0".encode()
     for entry in Path("/proc").glob("[0-9]*"):
         try:
             held = (entry / "environ").read_bytes()

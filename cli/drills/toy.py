@@ -26,7 +26,7 @@ from designer.rundir import RunDirectory
 from designer.sequences import Edits, Sequences, TokenDesign, draw, show
 from designer.settings import Settings
 
-LANE = "DESIGNER_DRILL"  # marks what a drill started, where several run side by side
+LANE = "DESIGNER_DRILL"  # marks what a drill started, among what others run
 WANTED = "abcabcab"
 LETTERS = Sequences("abcd", max_length=8, min_length=2)
 TASK = Task(

@@ -74,6 +74,9 @@ def path(tmp_path: Path) -> Path:
     return file
 
 
+OURS = f"DESIGNER_TEST={os.getpid()}"  # what other runs on this machine start does not have it
+
+
 def plain(texts: Sequence[str]) -> list[Plain]:
     return [Plain(text) for text in texts]
 
@@ -83,7 +86,8 @@ def descendants() -> set[str]:
     found = set()
     for entry in Path("/proc").glob("[0-9]*"):
         try:
-            marked = b"DESIGNER_WORKER=" in (entry / "environ").read_bytes()
+            held = (entry / "environ").read_bytes()
+            marked = b"DESIGNER_WORKER=" in held and OURS.encode() in held
             state = (entry / "stat").read_text().rpartition(")")[2].split()[0]
         except OSError:
             continue
@@ -93,7 +97,8 @@ def descendants() -> set[str]:
 
 
 @pytest.fixture(autouse=True)
-def no_orphans() -> None:
+def no_orphans(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(*OURS.split("="))
     before = descendants()
     yield  # type: ignore[misc]
     deadline = time.monotonic() + 2
