@@ -88,6 +88,14 @@ def equation(
         str | None,
         typer.Option(help="How it is put together: 'f(x)*g(y) + a', f and g are searched."),
     ] = None,
+    increasing: Annotated[
+        list[str] | None, typer.Option(help="Input with which the law never falls; repeat.")
+    ] = None,
+    decreasing: Annotated[
+        list[str] | None, typer.Option(help="Input with which the law never rises; repeat.")
+    ] = None,
+    positive: Annotated[bool, typer.Option("--positive", help="The law is never below 0.")] = False,
+    negative: Annotated[bool, typer.Option("--negative", help="The law is never above 0.")] = False,
     score: Annotated[
         list[str] | None,
         typer.Option(help="Formula to fit and judge, without any search. Repeat."),
@@ -99,7 +107,8 @@ def equation(
     wishes = {
         "inputs": inputs, "ignore": ignore, "weights": weights, "category": category,
         "missing": missing, "split": split, "sample": sample, "select": select, "units": units,
-        "guess": guess, "form": form,
+        "guess": guess, "form": form, "increasing": increasing, "decreasing": decreasing,
+        "positive": positive, "negative": negative,
     }  # fmt: skip
     explain(data, target or [], score or [], wishes, options)
 

@@ -46,7 +46,7 @@ def equation(data: Path, wishes: Mapping[str, Any]) -> Document:
     document.override(("task", "data"), named, "DATA.csv")
     document.table(("task",)).pop("target", None)
     for name, value in wishes.items():
-        if value is None or value == []:
+        if value is None or value is False or value == []:
             continue
         option = "--input" if name == "inputs" else f"--{name}"
         absolute = str(value.absolute()) if isinstance(value, Path) else value

@@ -16,6 +16,7 @@ from torch import Tensor
 from designer.errors import InputError
 from designer.pathwise import Drawn
 from designer.protocols import Floats, Measured
+from tasks.symbolic.conditions import Conditions
 from tasks.symbolic.expression import Expression, explicit
 from tasks.symbolic.fitting import Fits, fit, smooth_nmse
 from tasks.symbolic.library import Library
@@ -45,6 +46,7 @@ class Fit:
     iterations: int = 16  # Levenberg-Marquardt steps from the best start
     device: str = "cpu"
     name: str = "fit"
+    conditions: Conditions | None = None  # what breaks them is inadmissible
 
     cheap = True
 
@@ -74,10 +76,18 @@ class Fit:
                 done = [explicit(design, self.scale, self.offset) for design in some]
             for row, design in zip(rows, done, strict=True):
                 fitted[row] = design
+        self._refuse(fitted, nmse)
         admissible = np.isfinite(nmse)
         score = np.where(admissible, 1 / (1 + np.sqrt(nmse)), -np.inf)
         columns: dict[str, Floats] = {self.name: score, "nmse": nmse, "r2": 1 - nmse}
         return Measured(columns, fitted)
+
+    def _refuse(self, designs: Sequence[Expression], nmse: Floats) -> None:
+        """Make what breaks a condition inadmissible."""
+        if self.conditions is not None:
+            rows = np.flatnonzero(np.isfinite(nmse))
+            kept = self.conditions.kept([designs[row] for row in rows], self.data)
+            nmse[rows[~kept]] = np.inf
 
     def relaxed(self, drawn: Drawn) -> Tensor:
         """Return [N] float64 the score of expressions, differentiable in the constants they drew.

@@ -11,6 +11,7 @@ import numpy as np
 
 from designer.protocols import Told
 from tasks.symbolic.choice import Candidate, description_length, front
+from tasks.symbolic.conditions import Conditions
 from tasks.symbolic.expression import Expression
 from tasks.symbolic.files import described, files, numbers_of, short
 from tasks.symbolic.judging import Judged, judge
@@ -43,6 +44,7 @@ class Reporter:
 
     parts: Parts
     tokens: Library
+    conditions: Conditions | None = None
 
     def __call__(self, best: Sequence[Any], found: Sequence[Any]) -> Told:
         """Return the records judged anew, the lines to print and the files to write."""
@@ -63,7 +65,11 @@ class Reporter:
 
     def ranked(self, designs: Sequence[tuple[Expression, Any]]) -> list[Row]:
         """Return those that nothing simpler fits as well, simplest first, judged on all rows."""
-        rows = {self._candidate(row.judged): row for row in (self.row(*pair) for pair in designs)}
+        judged = [self.row(*pair) for pair in designs]
+        if self.conditions is not None:  # fitting to all rows may have broken one
+            kept = self.conditions.kept([r.judged.expression for r in judged], self.parts.whole)
+            judged = [row for row, fine in zip(judged, kept, strict=True) if fine]
+        rows = {self._candidate(row.judged): row for row in judged}
         return [rows[one] for one in front(list(rows))]
 
     def row(self, design: Expression, found: Any = None) -> Row:

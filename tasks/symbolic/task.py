@@ -14,6 +14,7 @@ from designer.errors import InputError
 from designer.protocols import Task
 from tasks.symbolic import view
 from tasks.symbolic.choice import Candidate, recommend
+from tasks.symbolic.conditions import Conditions, conditions
 from tasks.symbolic.environment import Expressions
 from tasks.symbolic.evolution import EXACT, Evolution
 from tasks.symbolic.expression import Expression, expression
@@ -69,6 +70,10 @@ def task(
     sample: int = 2000,
     guess: list[str] | None = None,
     form: str | None = None,
+    increasing: list[str] | None = None,
+    decreasing: list[str] | None = None,
+    positive: bool = False,
+    negative: bool = False,
     operator: Sequence[Operator] = (),
 ) -> Task:
     """Return the task of explaining one column of a CSV by the others.
@@ -103,6 +108,10 @@ def task(
     sample      rows that the search looks at; what it finds is fitted again on all. 0: all
     guess       formulas to start from; single letters that are no column are fitted
     form        how it is put together, such as f(x)*g(y) + a: unknown functions are searched
+    increasing  headers of inputs with which the law never falls, over the data's range
+    decreasing  headers of inputs with which it never rises
+    positive    whether it is never below 0
+    negative    whether it is never above 0
     operator    your own operators, beside those named: [[task.operator]] tables in a file
     """
     table = read_table(
@@ -134,6 +143,7 @@ def task(
         max_length=max([max_length, *(len(each.tokens) for each in guesses)]),
         guesses=guesses,
         form=shape,
+        known=conditions(parts.whole, increasing or (), decreasing or (), positive, negative),
         notes=[line] if line else (),
         max_depth=max_depth,
         nesting=NESTING if nesting is None else tuple(tuple(group) for group in nesting),
@@ -168,6 +178,7 @@ def make_task(
     units: Units | None = None,
     guesses: Sequence[Expression] = (),
     form: Form | None = None,
+    known: Conditions | None = None,
     notes: Sequence[str] = (),
 ) -> Task:
     """Return the task for a table, or the parts of one, that is in memory already."""
@@ -216,11 +227,11 @@ def make_task(
         bucket=skeleton,
         optimal=is_exact,
         examples=_examples(tokens),
-        context={"data": table, "scale": scale, "offset": offset},
+        context={"data": table, "scale": scale, "offset": offset, "conditions": known},
         symbols=table.symbols,
         notes=(*_notes(parts), *notes, *doubts),
         recommend=partial(recommended, tokens=tokens, table=table),
-        tell=Reporter(parts, tokens),
+        tell=Reporter(parts, tokens, known),
     )
 
 

@@ -18,6 +18,7 @@ from designer.errors import InputError
 from designer.memory import Found
 from oracles.fit import Fit
 from tasks.symbolic.code import to_code
+from tasks.symbolic.conditions import conditions
 from tasks.symbolic.guesses import checked
 from tasks.symbolic.judging import judge
 from tasks.symbolic.library import library
@@ -358,6 +359,30 @@ def test_a_form_is_kept_by_everything_that_is_proposed(tmp_path: Path) -> None:
     tried = [parse(t, env.library) for t in ("x*z + 1", "z*x + 1", "x*z", "x*(z + z) + 2")]
     assert [row is not None for row in env.encode(tried)] == [True, False, False, True]
     assert min(judge(design, made.context["data"]).nmse for design in proposed) < 0.05
+
+
+def test_what_breaks_a_condition_is_inadmissible() -> None:
+    table = make_table(X, X[:, 0] ** 2 / X[:, 1], ["x", "z"])
+    tokens = library("all", ["x", "z"], (), True)
+    texts = ["x**2/z", "x**2*z", "sin(3*x)/z", "x - z", "x + 1/z", "sqrt(x - z + 2)"]
+    designs = [parse(text, tokens) for text in texts]
+    known = conditions(table, ["x"], ["z"], positive=True)
+    assert known is not None
+    assert known.kept(designs, table).tolist() == [True, False, False, False, True, True]
+    only = conditions(table, ["x"])
+    assert only is not None and only.kept(designs, table).tolist() == [
+        True, True, False, True, True, True,
+    ]  # fmt: skip
+    measured = Fit(table, conditions=known)(designs)
+    assert np.isfinite(measured.columns["nmse"]).tolist()[:5] == [True, False, False, False, True]
+    assert conditions(table) is None
+    for wrong, message in (
+        ({"increasing": ["q"]}, "'q', which is no input"),
+        ({"increasing": ["x"], "decreasing": ["x"]}, "both increasing and decreasing"),
+        ({"positive": True, "negative": True}, "contradict"),
+    ):  # fmt: skip
+        with pytest.raises(InputError, match=message):
+            conditions(table, **wrong)  # type: ignore[arg-type]
 
 
 def spans(tokens: tuple[int, ...], arities: tuple[int, ...]) -> list[int]:
