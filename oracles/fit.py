@@ -86,7 +86,7 @@ class Fit:
         """Make what breaks a condition inadmissible."""
         if self.conditions is not None:
             rows = np.flatnonzero(np.isfinite(nmse))
-            kept = self.conditions.kept([designs[row] for row in rows], self.data)
+            kept = self.conditions.kept([designs[row] for row in rows.tolist()], self.data)
             nmse[rows[~kept]] = np.inf
 
     def relaxed(self, drawn: Drawn) -> Tensor:

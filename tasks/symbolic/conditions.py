@@ -64,13 +64,14 @@ def conditions(
     Raises InputError for a column that is no input, or conditions that contradict each other.
     """
     names = dict(zip(table.headers, table.variables, strict=True))
-    for header in (*increasing, *decreasing):
-        if header not in names:
-            raise InputError(
-                f"condition on {header!r}, which is no input: {nearest(header, names)}"
-            )
-        if header in increasing and header in decreasing:
-            raise InputError(f"{header!r} is both increasing and decreasing; keep one of them")
+    for what, headers in (("increasing", increasing), ("decreasing", decreasing)):
+        for header in headers:
+            if header not in names:
+                hint = nearest(header, names)
+                raise InputError(f"{what}: {header!r} is no input of the table; {hint}")
+    both = [header for header in increasing if header in decreasing]
+    if both:
+        raise InputError(f"{both[0]!r} is both increasing and decreasing; keep one of them")
     if positive and negative:
         raise InputError("positive and negative contradict each other; keep one of them")
     if not (increasing or decreasing or positive or negative):
@@ -80,8 +81,8 @@ def conditions(
             f"conditions are not judged where labels ({table.category!r}) have numbers of their "
             "own; leave out one of them"
         )
-    made = [tuple(names[header] for header in each) for each in (increasing, decreasing)]
-    return Conditions(*made, sign=int(positive) - int(negative))
+    rising, falling = (tuple(names[h] for h in each) for each in (increasing, decreasing))
+    return Conditions(rising, falling, int(positive) - int(negative))
 
 
 def _places(table: Table) -> Floats:

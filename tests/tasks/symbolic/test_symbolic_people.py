@@ -377,7 +377,7 @@ def test_what_breaks_a_condition_is_inadmissible() -> None:
     assert np.isfinite(measured.columns["nmse"]).tolist()[:5] == [True, False, False, False, True]
     assert conditions(table) is None
     for wrong, message in (
-        ({"increasing": ["q"]}, "'q', which is no input"),
+        ({"increasing": ["q"]}, "increasing: 'q' is no input"),
         ({"increasing": ["x"], "decreasing": ["x"]}, "both increasing and decreasing"),
         ({"positive": True, "negative": True}, "contradict"),
     ):  # fmt: skip
