@@ -22,6 +22,8 @@ KNOWN_KEYS = {
 }
 LIBRARY = library("all", ["x", "y"], ["2", "0.5", "pi"], True)
 PLAIN = {
+    "where": lambda a, b: np.where(a > 0, b, 0 * a),
+    "unless": lambda a, b: np.where(a <= 0, b, 0 * a),
     "add": lambda a, b: a + b, "sub": lambda a, b: a - b, "mul": lambda a, b: a * b,
     "div": np.divide, "pow": np.power, "min": np.minimum, "max": np.maximum,
     "neg": np.negative, "inv": lambda a: np.divide(1.0, a), "sqrt": np.sqrt, "square": np.square,
