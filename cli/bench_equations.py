@@ -19,7 +19,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import torch
 
 from cli.build import build
 from cli.options import Options
@@ -28,12 +27,9 @@ from cli.session import apply
 from data import path as shipped_data
 from designer.errors import InputError, nearest
 from designer.protocols import Floats
-from tasks.symbolic.environment import Expressions
 from tasks.symbolic.expression import Expression
-from tasks.symbolic.fitting import fit
 from tasks.symbolic.library import library
 from tasks.symbolic.names import safe_names
-from tasks.symbolic.outer import Points, Settings
 from tasks.symbolic.parser import parse
 from tasks.symbolic.task import is_exact
 
@@ -87,6 +83,8 @@ def bench(
     The suite `speed` measures the evaluator instead.
     """
     if suite == "speed":
+        from cli.bench_speed import speed
+
         return speed()
     cases = [case for case in cases_of(suite) if not only or case.name in only]
     if not cases:
@@ -104,43 +102,6 @@ def bench(
     else:
         seconds = float(np.median([o.seconds for o in done]))
         print(f"{suite}: {share:.1%} of {len(done)} runs recovered, median {seconds:.1f} s")
-
-
-def speed(count: int = 20_000) -> None:
-    """Print how many distinct expressions are scored a second on one core, by CPU and by wall."""
-    torch.set_num_threads(1)
-    print("constants  points  expressions  per CPU second  per second")
-    for constants, points in ((0, 20), (0, 256), (3, 100)):
-        tokens = library("koza", ["x", "y"], constant=constants > 0)
-        rows = _distinct(Expressions(tokens, max_length=20), count, constants)
-        rng = np.random.default_rng(0)
-        x = torch.from_numpy(rng.uniform(0.5, 1.5, (points, 2)))
-        data = Points(x, (x[:, 0] * 1.3).sin() + x[:, 1] ** 2)
-        cpu, wall = time.process_time(), time.perf_counter()
-        fit(rows, tokens, data, Settings(scale=constants > 0))
-        cpu, wall = time.process_time() - cpu, time.perf_counter() - wall
-        print(f"{constants:9d}  {points:6d}  {len(rows):11,d}  {len(rows) / cpu:14,.0f}"
-              f"  {len(rows) / wall:10,.0f}")  # fmt: skip
-
-
-def _distinct(env: Expressions, count: int, constants: int) -> torch.Tensor:
-    """Return tokens [N, L] of distinct random expressions with that many constants."""
-    generator = torch.Generator().manual_seed(0)
-    state, taken = env.reset(40 * count if constants else 3 * count, torch.device("cpu")), []
-    for _ in range(env.max_steps):
-        mask = env.mask(state)
-        chance = torch.rand(mask.shape, generator=generator) * mask
-        taken.append(torch.where(env.done(state), -1, chance.argmax(1)))
-        state = env.step(state, chance.argmax(1))
-    rows = torch.stack(taken, dim=1)
-    if constants:
-        rows = rows[(rows == env.library.constant_id).sum(1) == constants]
-    keys: dict[str, int] = {}
-    batch = env.decode(rows)
-    for at, key in enumerate(batch.keys):
-        keys.setdefault(key, at)
-    chosen = rows[list(keys.values())[: count if not constants else count // 10]]
-    return chosen
 
 
 def line(o: Outcome) -> str:

@@ -25,7 +25,7 @@ _FLOOR = 1e-11  # least damping, against the column's own size: columns may be r
 _REVISE = 4  # steps between two looks at which rows are still on their way
 _SHORT = 3  # steps from every start, before the best one goes on
 _FEW = 32  # points on which starts are compared
-_DONE = 1e-14  # a step that lowers the error by less, relatively, ends the search
+_DONE = 1e-7  # a step that lowers the error by less, relatively, ends the search
 _EXACT = 1e-28  # and so does an error this small against the variance of y
 
 
