@@ -109,13 +109,15 @@ def _powers(variables: int, degrees: tuple[int, int]) -> tuple[Ints, Ints]:
 
 def _columns(wanted: Floats, x: Floats, above: Ints, below: Ints) -> Floats:
     monomials = [(x[:, None, :] ** powers).prod(2) for powers in (above, below)]
-    return np.concatenate([monomials[0], -wanted[:, None] * monomials[1]], axis=1)
+    with np.errstate(all="ignore"):
+        return np.concatenate([monomials[0], -wanted[:, None] * monomials[1]], axis=1)
 
 
 def _null(wanted: Floats, x: Floats, above: Ints, below: Ints) -> Floats | None:
     """Return the coefficients [n] that make the difference vanish, largest 1, or None."""
     A = _columns(wanted, x, above, below)
-    length = np.sqrt((A * A).sum(0))
+    with np.errstate(all="ignore"):
+        length = np.sqrt((A * A).sum(0))
     if not np.isfinite(length).all() or (length == 0).any():
         return None
     _, s, rows = np.linalg.svd(A / length, full_matrices=False)
@@ -133,13 +135,18 @@ def _believed(
 ) -> Ratio | None:
     """Return the quotient with short coefficients where they do, if it is to be believed."""
     n, powers = len(above), np.concatenate([above, below])
-    vector = vector / (size**powers).prod(1)
-    if not vector[n:].any() or not vector[:n].any():
+    with np.errstate(all="ignore"):
+        vector = vector / (size**powers).prod(1)
+    if not (np.isfinite(vector).all() and vector[n:].any() and vector[:n].any()):
         return None
     best: tuple[int, Ratio] | None = None
-    variance = ((wanted - wanted.mean()) ** 2).mean()
+    with np.errstate(all="ignore"):
+        variance = ((wanted - wanted.mean()) ** 2).mean()
     for leader in np.flatnonzero(vector):
-        scaled = vector / vector[leader]
+        with np.errstate(all="ignore"):
+            scaled = vector / vector[leader]
+        if not np.isfinite(scaled).all():
+            continue
         short = np.array([_short(c) for c in scaled])
         rounded = np.where(np.isnan(short), scaled, short)
         made = Ratio(_terms(above, rounded[:n]), _terms(below, rounded[n:]))

@@ -64,6 +64,8 @@ def test_noise_has_no_quotient_and_odd_inputs_do_no_harm() -> None:
     assert ratio(x[:, 0] * x[:, 1] + rng.normal(0, 1e-3, 40), x) is None
     assert ratio(np.full(40, 2.0), x) is None
     assert ratio(np.full(40, np.nan), x) is None
+    assert ratio(np.exp(300 * x[:, 0]), x) is None
+    assert ratio(x[:, 0] * 1e300, x * 1e200) is None
     assert ratio(x[:12, 0], x[:12]) is not None
     assert ratio(x[:2, 0], x[:2]) is None
     assert ratio(rng.normal(size=40), np.zeros((40, 1))) is None
