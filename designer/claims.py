@@ -99,11 +99,13 @@ def _likelihoods() -> list[Member]:
     plain = _with(baseline="none", kl_weight=0.3)
     reinvent = _with(loss="augmented", sigma=2.0)
     balance = _with(loss="trajectory_balance", sigma=2.0)
+    untilted = _with(loss="trajectory_balance", sigma=2.0, tilt=False)
     return [
         Member("KL to the prior", plain, _near, needs_prior=True),
         Member("reinvent, augmented likelihood", reinvent, _tilting, needs_prior=True),
         Member("trajectory balance", balance, _balancing),
         Member("trajectory balance, prior", balance, _tilting, needs_prior=True),
+        Member("trajectory balance, prior not used", untilted, _balancing, needs_prior=True),
     ]
 
 

@@ -39,7 +39,8 @@ def test_every_baseline_and_every_kind_is_audited() -> None:
     assert audited == set(get_args(BaselineName))
     losses = {member.settings.loss for member in MEMBERS.values()}
     assert losses == {"policy_gradient", "augmented", "trajectory_balance"}
-    assert len(LEARNERS) == 13
+    assert {member.settings.tilt for member in MEMBERS.values()} == {True, False}
+    assert len(LEARNERS) == 14
 
 
 def test_at_its_limit_every_member_is_reinforce() -> None:

@@ -131,7 +131,7 @@ console.log(parts.letters.textContent, drawn.length > 50, drawn.flat().some(Numb
 def test_the_task_exports_all_of_them() -> None:
     made = task("HPPH", search_steps=1000)
     assert made.exports is not None
-    assert set(made.exports(folds("square"))) == {
+    assert set(made.exports(folds("square"), [])) == {
         "best.pdb", "best.xyz", "best.html", "contacts.csv",
     }  # fmt: skip
     assert files(folds("square"))["best.pdb"] == pdb(folds("square"))
