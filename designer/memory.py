@@ -20,7 +20,11 @@ from designer.protocols import Floats, Spelling
 
 @dataclass(frozen=True)
 class Elite:
-    """A remembered design. `actions` build it; None where it is not spelled yet, or cannot be."""
+    """A remembered design. `actions` built it; None where they are not known.
+
+    What replays it may be another `spelling`; what it is built from again stays as it was, so
+    that a resumed run holds the very same design (a fold has mirror images).
+    """
 
     reward: float
     order: int  # when it was added; breaks ties, so the memory is the same on every run
@@ -29,6 +33,14 @@ class Elite:
     given: Mapping[str, Any] = field(default_factory=dict)  # what goes with them: values, start
     key: str = ""  # of the design that was judged; one built again from actions may lack numbers
     barred: bool = False  # the environment cannot build it: it is never replayed
+    respelled: Spelling | None = None  # what replays it, where it was spelled anew
+
+    @property
+    def spelling(self) -> Spelling | None:
+        """What replays it; None where it is not spelled yet."""
+        if self.respelled is not None or self.actions is None:
+            return self.respelled
+        return Spelling(self.actions, self.given)
 
 
 class Elites:
@@ -80,10 +92,7 @@ class Elites:
     def spell(self, elite: Elite, spelled: Spelling | None) -> None:
         """Give a remembered elite another spelling; None bars it from replay."""
         place = bisect_left(self._items, self._rank(elite), key=self._rank)
-        whole = Spelling(()) if spelled is None else spelled
-        actions = None if spelled is None else tuple(int(a) for a in whole.actions)
-        barred = spelled is None
-        self._items[place] = replace(elite, actions=actions, given=whole.given, barred=barred)
+        self._items[place] = replace(elite, respelled=spelled, barred=spelled is None)
 
     def draw(self, count: int, rng: np.random.Generator) -> list[Elite]:
         """Return at most `count` distinct elites that are not barred, drawn by rank.
@@ -102,7 +111,8 @@ class Elites:
         """Return plain data for a checkpoint."""
         rows = [
             [e.reward, e.order, e.design.text, e.actions and list(e.actions), dict(e.given), e.key,
-             e.barred] for e in self._items
+             e.barred, e.respelled and [[int(a) for a in e.respelled.actions],
+                                        dict(e.respelled.given)]] for e in self._items
         ]  # fmt: skip
         return {"added": self._added, "rows": rows}
 
@@ -111,11 +121,12 @@ class Elites:
     ) -> None:
         """Go back to a checkpoint; `rebuild(text, spelling)` returns the design."""
         self._added, self._items = state["added"], []
-        for reward, order, text, actions, given, key, barred in state["rows"]:
+        for reward, order, text, actions, given, key, barred, again in state["rows"]:
             spelled = None if actions is None else Spelling(tuple(actions), given)
             design = rebuild(text, spelled)
             held = None if actions is None else tuple(actions)
-            self._items.append(Elite(reward, order, design, held, given, key, barred))
+            respelled = None if again is None else Spelling(*again)
+            self._items.append(Elite(reward, order, design, held, given, key, barred, respelled))
         self._keys = {elite.key for elite in self._items}
 
 

@@ -120,16 +120,16 @@ class Rehearsal:
         anew = {elite.key for elite in rounds[0]} if self.settings.augment else set()
         distinct = {elite.key: elite for drawn in rounds for elite in drawn}
         tries: list[tuple[Elite, Spelling]] = []
-        new = [e for e in distinct.values() if e.key in anew or e.actions is None]
+        new = [e for e in distinct.values() if e.key in anew or e.spelling is None]
         for elite, spelled in zip(new, self._spellings(new, rng), strict=True):
             tries += [(elite, each) for each in spelled]
         for elite in distinct.values():
-            if elite.actions is not None and elite.key not in self._walked:
-                tries.append((elite, Spelling(elite.actions, elite.given)))
+            if elite.spelling is not None and elite.key not in self._walked:
+                tries.append((elite, elite.spelling))
         if tries:
             self._take(tries)
         for elite in new:
-            if elite.actions is None and elite.key not in self._walked:
+            if elite.spelling is None and elite.key not in self._walked:
                 self.elites.spell(elite, None)
         if len(self._walked) > 2 * self.settings.elites:
             held = {elite.key for elite in self.elites.best(self.settings.elites)}
@@ -144,7 +144,8 @@ class Rehearsal:
             if at < 0 and elite.key not in done:
                 done.add(elite.key)
                 self._walked[elite.key] = walk
-                if tuple(spelled.actions) != elite.actions:
+                before = elite.spelling
+                if before is None or list(spelled.actions) != list(before.actions):
                     self.elites.spell(elite, spelled)
 
     def _spellings(self, elites: Sequence[Elite], rng: np.random.Generator) -> list[list[Spelling]]:
@@ -156,7 +157,7 @@ class Rehearsal:
         if self.guess is None:
             rows = self.encode(designs, source)
             return [[] if row is None else [spelling(row)] for row in rows]
-        counts = [0 if elite.actions is not None else TRIES for elite in elites]
+        counts = [TRIES if elite.spelling is None else 0 for elite in elites]
         asked = [design for design, n in zip(designs, counts, strict=True) for _ in range(n)]
         first, more = self.guess(designs, source), iter(self.guess(asked, rng))
         tried = [[row, *islice(more, n)] for row, n in zip(first, counts, strict=True)]

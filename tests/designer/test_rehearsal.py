@@ -100,12 +100,12 @@ def test_what_is_walked_is_what_the_memory_spells() -> None:
     assert len(known) > 8 and not any(e.barred for e in known)
     env = done.task.environment
     for elite in known:
-        assert elite.actions is not None
+        assert elite.spelling is not None
         walk = rehearsal._walked[elite.key]
-        again = trimmed(retrace(env, [elite.actions]))[0]
+        again = trimmed(retrace(env, [elite.spelling.actions]))[0]
         assert torch.equal(walk.actions, again.actions)
         assert torch.equal(walk.observations, again.observations)
-        (design,) = env.decode([elite.actions])
+        (design,) = env.decode([elite.spelling.actions])
         assert design is not None and design.key == elite.key
 
 
@@ -132,7 +132,7 @@ def test_a_barred_elite_is_not_drawn() -> None:
     elites.spell(elites.best(3)[1], None)
     elites.spell(elites.best(3)[2], Spelling((2, 4)))
     drawn = elites.draw(5, np.random.default_rng(0))
-    assert [(e.key, e.actions) for e in drawn] == [("a", None), ("c", (2, 4))]
+    assert [(e.key, e.spelling) for e in drawn] == [("a", None), ("c", Spelling((2, 4)))]
 
 
 def test_elite_balance_learns_from_the_memory_alone_and_without_the_prior() -> None:
