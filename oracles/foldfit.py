@@ -17,7 +17,7 @@ from torch import Tensor
 from designer.errors import InputError
 from designer.protocols import Measured
 from designer.sequences import TokenDesign
-from oracles.rows import one_by_one
+from oracles.rows import streamed
 from tasks.folding.design import Fold
 from tasks.folding.energy import Matrix, Named, matrix_named
 from tasks.folding.exact import LIMITS, ground_states
@@ -122,7 +122,7 @@ class Foldability:
 
     def stream(self, designs: Sequence[TokenDesign], /) -> Iterator[tuple[list[int], Measured]]:
         """Yield each answer as it comes: a kill costs one sequence, not a batch."""
-        return one_by_one(self, designs)
+        return streamed(self, designs)
 
     def _row(self, sequence: str) -> tuple[float, float, float, float]:
         ground = ground_states(sequence, self.lattice, self.matrix, keep=1)

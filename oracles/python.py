@@ -66,7 +66,7 @@ class PythonFunction:
     def stream(self, designs: Sequence[Any], /) -> Iterator[tuple[list[int], Measured]]:
         """Yield what is asked one by one as it is answered: a kill costs one call, not a batch."""
         if takes_one(self.function):
-            return rows.one_by_one(self, designs)
+            return rows.streamed(self, designs)
         return iter([(list(range(len(designs))), self(designs))])
 
     def _ask(self, texts: list[str]) -> Measured:

@@ -68,14 +68,11 @@ class Rest:
     def __call__(self, designs: Sequence[Any], /) -> Measured:
         """Return the service's columns [N]."""
         texts = [design.text for design in designs]
-        parts = [texts[cut] for cut in rows.cuts(len(texts), self.batch_size)]
-        said = [self._ask(part) for part in parts]
-        return rows.joined(said, [len(part) for part in parts], self.name, self.endpoints)
+        return rows.asked(self._ask, texts, self.batch_size, self.name, self.endpoints)
 
     def stream(self, designs: Sequence[Any], /) -> Iterator[tuple[list[int], Measured]]:
-        """Yield each reply as it comes: a kill costs one request, not a batch."""
-        for cut in rows.cuts(len(designs), self.batch_size):
-            yield list(range(len(designs)))[cut], self(designs[cut])
+        """Return the answers of the calls, each as it comes."""
+        return rows.streamed(self, designs, self.batch_size)
 
     def _ask(self, texts: list[str]) -> Measured:
         body = json.dumps(_request(texts, self.form)).encode()

@@ -69,12 +69,27 @@ def answer(
     return Measured(columns, errors=errors)
 
 
-def one_by_one(
-    oracle: Callable[[Sequence[D]], Measured], designs: Sequence[D]
+def streamed(
+    oracle: Callable[[Sequence[D]], Measured], designs: Sequence[D], size: int = 1
 ) -> Iterator[tuple[list[int], Measured]]:
-    """Yield each design's answer as it comes: it is on record before the next is asked."""
-    for row, design in enumerate(designs):
-        yield [row], oracle([design])
+    """Yield the answer of each call for `size` designs (0: all) as it comes.
+
+    It is on record before the next is asked: a kill costs one call, not a batch.
+    """
+    for cut in cuts(len(designs), size):
+        yield list(range(len(designs)))[cut], oracle(designs[cut])
+
+
+def asked(
+    ask: Callable[[list[str]], Measured],
+    texts: list[str],
+    size: int,
+    name: str,
+    endpoints: Sequence[str],
+) -> Measured:
+    """Return what `ask` says of N texts, `size` a call (0: all)."""
+    parts = [texts[cut] for cut in cuts(len(texts), size)]
+    return joined([ask(part) for part in parts], [len(part) for part in parts], name, endpoints)
 
 
 def cuts(count: int, size: int) -> list[slice]:

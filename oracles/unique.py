@@ -25,7 +25,7 @@ import numpy as np
 from designer.errors import InputError
 from designer.protocols import Measured
 from designer.sequences import TokenDesign
-from oracles.rows import one_by_one
+from oracles.rows import streamed
 from tasks.folding.design import Fold
 from tasks.folding.energy import Matrix, Named, matrix_named
 from tasks.folding.exchange import ReplicaExchange
@@ -118,7 +118,7 @@ class FoldedGap:
 
     def stream(self, designs: Sequence[TokenDesign], /) -> Iterator[tuple[list[int], Measured]]:
         """Yield each answer as it comes: a kill costs one sequence, not a batch."""
-        return one_by_one(self, designs)
+        return streamed(self, designs)
 
     def _judged(self, sequence: str) -> tuple[float, float, float]:
         target = Fold(sequence, self.lattice, self.target)

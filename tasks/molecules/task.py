@@ -17,6 +17,7 @@ from tasks.molecules.tokens import DEFAULT_VOCABULARY
 from tasks.molecules.view import draw, show
 
 REPRESENTATIONS = ("graph", "fragments", "smiles")
+_ANY_RINGS: dict[str, Any] = {"ring_sizes": (3, 4, 5, 6, 7), "max_rings": 8, "flat": False}
 
 
 def task(
@@ -46,35 +47,35 @@ def task(
     `max_fragments` most frequent BRICS fragments are built with; without it, a built-in list.
     Raises InputError for settings that cannot be.
     """
-    proposer: dict[str, Any] = {"max_atoms": max_atoms, "min_atoms": min_atoms}
-    environment: Any
     if fragments is not None and representation != "fragments":
         raise InputError('a file of fragments needs representation = "fragments"')
+    environment: Any
+    limits: dict[str, Any] = {"max_atoms": max_atoms, "min_atoms": min_atoms}
     if representation == "graph":
         from tasks.molecules.graph import MolecularGraph
 
         environment = MolecularGraph(
             max_atoms, min_atoms, kinds, ring_sizes, max_rings, plausible, scaffold=scaffold
         )
-        proposer |= {"ring_sizes": ring_sizes, "max_rings": max_rings, "environment": environment}
-        proposer |= {"flat": not any(mark in scaffold for mark in "@/\\")}
+        flat = not any(mark in scaffold for mark in "@/\\")
+        limits |= {"ring_sizes": ring_sizes, "max_rings": max_rings, "flat": flat}
+        limits |= {"environment": environment}
     elif representation == "fragments":
         from tasks.molecules.fragments import Fragments
         from tasks.molecules.pieces import library
 
         texts = library(fragments, max_fragments)
         environment = Fragments(max_atoms, min_atoms, texts, scaffold=scaffold)
-        proposer |= {"max_rings": 8, "environment": environment, "bridged": True, "flat": False}
-        proposer |= {"ring_sizes": (3, 4, 5, 6, 7)}
-    elif representation == "smiles" and scaffold:
-        raise InputError(
-            'SMILES are written from nothing; a scaffold needs representation = "graph"'
-        )
+        limits |= {**_ANY_RINGS, "environment": environment, "bridged": True}
     elif representation == "smiles":
+        if scaffold:
+            raise InputError(
+                'SMILES are written from nothing; a scaffold needs representation = "graph"'
+            )
         from tasks.molecules.smiles import Smiles
 
         environment = Smiles(max_length, max_atoms, min_atoms, vocabulary)
-        proposer |= {"ring_sizes": (3, 4, 5, 6, 7), "max_rings": 8, "flat": False, "greed": 0.01}
+        limits |= {**_ANY_RINGS, "greed": 0.01}
     else:
         raise InputError(
             f"unknown representation {representation!r}; {nearest(representation, REPRESENTATIONS)}"
@@ -82,14 +83,14 @@ def task(
     from tasks.molecules.proposer import Genetic
 
     if scaffold:
-        proposer |= _as_scaffold(scaffold, proposer)
+        limits |= _as_scaffold(scaffold, limits)
     return Task(
         name="molecules",
         environment=environment,
         parse=parse,
         show=show,
         draw=draw,
-        proposer=Genetic(**proposer, plausible=plausible),
+        proposer=Genetic(**limits, plausible=plausible),
         bucket=bucket,
         bucket_name="scaffold",
         exports=exports,
