@@ -1,4 +1,4 @@
-"""The options of `designer bench`: which benchmark, and how much of it."""
+"""`designer bench NAME`: a command for each benchmark, with the options that it uses."""
 
 from __future__ import annotations
 
@@ -9,76 +9,183 @@ import typer
 
 from cli.options import MOLECULE_PRESETS, Options, with_options
 
-BENCHES = (
-    "pipeline, gradients, estimators, equations, folding, samples, ablation, design, pmo, "
-    "reliability, walks, molecules"
-)
+app = typer.Typer(help="Measure this installation: speed, searches, faults.", no_args_is_help=True)
+
+TOLD = ("as_json", "debug")
+RUN = (*TOLD, "seed", "device", "workers", "assignments")  # of benches that run campaigns
+Seeds = Annotated[int, typer.Option(help="Searches of each, by seeds that follow --seed.", min=1)]
+Chains = Annotated[
+    list[str] | None, typer.Option("--only", help="A set or a sequence; repeat. All without it.")
+]
+Kept = Annotated[
+    Path | None, typer.Option(help="File of what was measured; only the rest is done.")
+]
 
 
-@with_options(only=("as_json", "debug", "device", "seed", "workers", "assignments"))
-def bench(
-    name: Annotated[str, typer.Argument(metavar="NAME", help=BENCHES)],
+@app.command()
+@with_options(only=RUN)
+def pipeline(options: Options) -> None:
+    """Time each stage of a step of the shipped campaigns."""
+    from cli.bench_pipeline import bench_pipeline
+
+    bench_pipeline(options)
+
+
+@app.command()
+@with_options(only=TOLD)
+def gradients(options: Options) -> None:
+    """List every estimator's exact bias and variance."""
+    from cli.bench_gradients import bench_gradients
+
+    bench_gradients(options)
+
+
+@app.command()
+@with_options(only=(*TOLD, "seed"))
+def estimators(
+    options: Options,
+    tasks: Annotated[
+        str, typer.Option(help="By commas: folding, symbolic, molecules; fold, equation, molecule.")
+    ] = "",
+    only: Annotated[list[str] | None, typer.Option(help="An estimator's name; repeat.")] = None,
+    seeds: Seeds = 1,
+    kept: Kept = None,
+) -> None:
+    """Compare the estimators on small problems at equal oracle calls."""
+    from cli.bench_estimators import bench_estimators
+
+    bench_estimators(tasks, only or [], seeds, options, kept)
+
+
+@app.command()
+@with_options(only=RUN)
+def equations(
+    options: Options,
+    suite: Annotated[
+        str, typer.Option(help="nguyen, jin, constant, livermore, r, speed, or LIST.csv.")
+    ] = "nguyen",
+    only: Annotated[list[str] | None, typer.Option(help="A case's name; repeat.")] = None,
+    seeds: Seeds = 1,
+    limit: Annotated[float, typer.Option(help="Seconds for each search.")] = 90.0,
+    units: Annotated[bool, typer.Option("--units", help="Tell the search the units.")] = False,
+) -> None:
+    """Recover the laws of a suite; `--suite speed` counts expressions a second."""
+    from cli.bench_equations import bench
+
+    bench(suite, seeds, limit, only or [], options, units)
+
+
+@app.command()
+@with_options(only=RUN)
+def folding(
+    options: Options,
+    only: Chains = None,
+    seeds: Seeds = 1,
+    peer: Annotated[
+        list[str] | None, typer.Option(metavar="LATTICES=PROGRAM", help="A program to compare.")
+    ] = None,
+    stretch: Annotated[float, typer.Option(help="Time allowed, in multiples of the bar.")] = 1.0,
+    kept: Kept = None,
+) -> None:
+    """Fold known sequences down to their best-known energies."""
+    from cli.bench_folding import bench_folding
+
+    bench_folding(options, only or [], seeds, peer or [], stretch, kept)
+
+
+@app.command()
+@with_options(only=RUN)
+def samples(
+    options: Options,
+    only: Chains = None,
+    seeds: Seeds = 1,
+    budget: Annotated[int, typer.Option(help="Most folds of a run.", min=1)] = 300_000,
+) -> None:
+    """Count the folds that the policy alone samples until the best one."""
+    from cli.bench_folds import bench_samples
+
+    bench_samples(options, only or [], seeds, budget)
+
+
+@app.command()
+@with_options(only=RUN)
+def ablation(
+    options: Options,
+    only: Chains = None,
+    seeds: Seeds = 1,
+    budget: Annotated[int, typer.Option(help="Energies computed in a run.", min=1)] = 20_000,
+) -> None:
+    """Fold without one part of the search after another."""
+    from cli.bench_folds import bench_ablation
+
+    bench_ablation(options, only or [], seeds, budget)
+
+
+@app.command()
+@with_options(only=RUN)
+def design(
+    options: Options,
+    only: Annotated[
+        list[str] | None, typer.Option(help="Residues of the targets; repeat. 16 without it.")
+    ] = None,
+    budget: Annotated[int, typer.Option(help="Most judgements for a target.", min=1)] = 2_000,
+    long: Annotated[bool, typer.Option("--long", help="Every target, not a sample.")] = False,
+) -> None:
+    """Design sequences for every fold that a sequence can have as its only best one."""
+    from cli.bench_folds import bench_design
+
+    bench_design(options, only or [], budget, long)
+
+
+@app.command()
+@with_options(only=(*RUN, "allow_plugins"))
+def pmo(
+    options: Options,
+    tasks: Annotated[
+        str, typer.Option(help="By commas: objectives, or pmo20, pmo, guacamol.")
+    ] = "pmo20",
+    seeds: Seeds = 1,
+    budget: Annotated[int, typer.Option(help="Oracle calls of a run.", min=1)] = 10_000,
+    campaign: Annotated[
+        Path | None, typer.Option(help="The campaign file; the shipped one without it.")
+    ] = None,
+    preset: Annotated[str | None, typer.Option(help=MOLECULE_PRESETS)] = None,
+) -> None:
+    """Optimise molecules as the PMO benchmark does, every call counted."""
+    from cli.bench_pmo import bench_pmo
+
+    names = [part.strip() for part in tasks.split(",") if part.strip()]
+    bench_pmo(names, seeds, budget, campaign or preset, options)
+
+
+@app.command()
+@with_options(only=(*TOLD, "workers"))
+def molecules(
+    options: Options,
+    prior: Annotated[str | None, typer.Option(help="A prior; the shipped one without it.")] = None,
+) -> None:
+    """Time sampling and scoring of SMILES against plain loops."""
+    from cli.bench_molecules import bench_molecules
+
+    bench_molecules(prior, options)
+
+
+@app.command()
+@with_options(only=TOLD)
+def walks(options: Options) -> None:
+    """Count random walks of the molecule tasks that are molecules."""
+    from cli.bench_walks import bench_walks
+
+    bench_walks(options.as_json)
+
+
+@app.command()
+@with_options(only=(*TOLD, "seed"))
+def reliability(
     options: Options,
     long: Annotated[bool, typer.Option("--long", help="More of everything; hours.")] = False,
-    only: Annotated[list[str] | None, typer.Option(help="folding: sets or sequences.")] = None,
-    seeds: Annotated[int, typer.Option(help="folding: searches of each.", min=1)] = 1,
-    peer: Annotated[
-        list[str] | None, typer.Option(metavar="LATTICES=PROGRAM", help="folding: compare.")
-    ] = None,
-    stretch: Annotated[float, typer.Option(help="folding: time allowed, in bars.")] = 1.0,
-    suite: Annotated[
-        str,
-        typer.Option(help="equations: nguyen, jin, constant, livermore, r, speed, or LIST.csv."),
-    ] = "nguyen",
-    limit: Annotated[float, typer.Option(help="equations: seconds for each search.")] = 90.0,
-    units: Annotated[bool, typer.Option("--units", help="equations: with their units.")] = False,
-    tasks: Annotated[str, typer.Option(help="estimators, pmo: which tasks, by commas.")] = "",
-    budget: Annotated[
-        int | None,
-        typer.Option(help="pmo: calls a run; samples, ablation, design: a fold's.", min=1),
-    ] = None,
-    campaign: Annotated[
-        Path | None, typer.Option(help="pmo: the campaign file; the shipped one without it.")
-    ] = None,
-    preset: Annotated[str | None, typer.Option(help=f"pmo: {MOLECULE_PRESETS}")] = None,
-    kept: Annotated[
-        Path | None,
-        typer.Option(help="estimators, folding: file of runs; only others are made."),
-    ] = None,
-    prior: Annotated[
-        str | None, typer.Option(help="molecules: a prior; the shipped one without it.")
-    ] = None,
 ) -> None:
-    """Measure: `pipeline` times the stages, `folding` the search, `reliability` injects faults."""
-    if name == "folding":
-        from cli.bench_folding import bench_folding
+    """Make faults on purpose and count what is lost."""
+    from cli.bench_reliability import bench_reliability
 
-        return bench_folding(options, only or [], seeds, peer or [], stretch, kept)
-    if name in ("samples", "ablation", "design"):
-        from cli import bench_folds
-
-        if name == "samples":
-            return bench_folds.bench_samples(options, only or [], seeds, budget or 300_000)
-        if name == "ablation":
-            return bench_folds.bench_ablation(options, only or [], seeds, budget or 20_000)
-        return bench_folds.bench_design(options, only or [], budget or 2_000, long)
-    if name == "equations":
-        from cli.bench_equations import bench as bench_equations
-
-        return bench_equations(suite, seeds, limit, only or [], options, units)
-    if name == "estimators":
-        from cli.bench_estimators import bench_estimators
-
-        return bench_estimators(tasks, only or [], seeds, options, kept)
-    if name == "molecules":
-        from cli.bench_molecules import bench_molecules
-
-        return bench_molecules(prior, options)
-    if name == "pmo":
-        from cli.bench_pmo import bench_pmo
-
-        names = [part.strip() for part in tasks.split(",") if part.strip()]
-        return bench_pmo(names, seeds, budget or 10_000, campaign or preset, options)
-    from cli.bench import bench
-
-    bench(name, options, long)
+    bench_reliability(long=long, as_json=options.as_json, seed=options.seed or 0)

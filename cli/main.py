@@ -25,6 +25,7 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 app.add_typer(prior_options.app, name="prior")
+app.add_typer(bench_options.app, name="bench")
 
 Campaign = Annotated[Path, typer.Argument(metavar="CAMPAIGN.toml", help="A campaign file.")]
 Directory = Annotated[Path, typer.Argument(metavar="DIR", help="The directory of a run.")]
@@ -302,9 +303,6 @@ def init(
     from cli.presets import init
 
     init(kind, out)
-
-
-app.command()(bench_options.bench)
 
 
 @app.command()

@@ -297,7 +297,7 @@ def test_lists(ran: Ran, what: str) -> None:
 
 
 def test_the_pipeline_benchmark_accounts_for_all_of_a_step(ran: Ran) -> None:
-    from cli.bench import STAGES, pipeline
+    from cli.bench_pipeline import STAGES, pipeline
     from cli.build import build
     from cli.presets import shipped
 

@@ -72,7 +72,9 @@ COMMAND_LINES = [
     (["resume", "none"], 3, "none: no run there (no manifest.json)"),
     (["init", "fodl"], 3, "no campaign 'fodl' to start from; did you mean 'fold'?"),
     (["list", "task"], 3, "nothing called 'task' to list; did you mean 'tasks'?"),
-    (["bench", "pipelin"], 3, "unknown benchmark 'pipelin'; did you mean 'pipeline'?"),
+    (["bench", "pipelin"], 2, "No such command 'pipelin'. Did you mean 'pipeline'?"),
+    (["bench", "sample"], 2, "No such command 'sample'. Did you mean 'samples'?"),
+    (["bench", "walks", "--peer", "x"], 2, "No such option: --peer"),
     (["score", "energy", "none.txt"], 3, "none.txt: No such file or directory"),
 ]
 

@@ -1,4 +1,4 @@
-"""`designer bench`: measured figures. `pipeline` times each stage of the loop on three tasks."""
+"""`designer bench pipeline`: the time of each stage of the loop, on three tasks."""
 
 from __future__ import annotations
 
@@ -15,33 +15,13 @@ from cli.build import Parts, build
 from cli.options import Options
 from cli.presets import KINDS, shipped
 from cli.session import apply
-from designer.errors import InputError, nearest
 from designer.store import Store
 
 STAGES = ("sample", "decode", "propose", "score", "learn", "record")
 
 
-def bench(name: str, options: Options, long: bool = False, tasks: str = "", seeds: int = 5) -> None:
-    """Run one benchmark by name."""
-    if name == "reliability":
-        from cli.bench_reliability import bench_reliability
-
-        bench_reliability(long=long, as_json=options.as_json, seed=options.seed or 0)
-        return
-    if name == "gradients":
-        from cli.bench_gradients import bench_gradients
-
-        bench_gradients(options)
-        return
-    if name == "walks":
-        from cli.bench_walks import bench_walks
-
-        bench_walks(options.as_json)
-        return
-    if name != "pipeline":
-        known = ["pipeline", "gradients", "estimators", "equations", "folding", "pmo"]
-        known += ["reliability", "walks", "molecules"]
-        raise InputError(f"unknown benchmark {name!r}; {nearest(name, known)}")
+def bench_pipeline(options: Options) -> None:
+    """Print designs a second, and each stage's share of a step, for each shipped task."""
     found = {kind: pipeline(_parts(kind, options)) for kind in KINDS}
     if options.as_json:
         print(json.dumps(found))
