@@ -7,7 +7,7 @@ the critic's steps outlast the actor's, that is where their ratio goes to 0.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -51,35 +51,20 @@ class Descent:
 
         Without any weight, and with a gradient that is not finite, nothing moves at all.
         """
-        norms = [nn.utils.clip_grad_norm_(g.parameters, self.max_norm) for g in self.groups]
-        finite, some = torch.stack([torch.isfinite(n) for n in norms]).all(), weight.sum() > 0
-        if bool(finite & some):
-            self._set_rates()
-            self.optimiser.step()
-            self.steps += 1
-        else:
-            self.skipped += int(~finite)
-        return torch.where(finite, norms[0], 0.0).detach(), (~finite).to(norms[0].dtype)
+        self._set_rates()
+        norm, broken, moved = advance(self.optimiser, self.max_norm, weight)
+        self.steps += int(moved)
+        self.skipped += int(broken)
+        return norm, broken
 
     def state_dict(self) -> dict[str, Tensor]:
         """Return the optimiser's tensors by the parameters' names, and the counters."""
-        state = {"counters": torch.tensor([self.steps, self.skipped])}
-        for name, parameter in self._named():
-            for key, value in self.optimiser.state.get(parameter, {}).items():
-                if isinstance(value, Tensor):
-                    state[f"optimiser.{name}.{key}"] = value
-        return state
+        counters = torch.tensor([self.steps, self.skipped])
+        return moments(self.optimiser, self._named()) | {"counters": counters}
 
     def load_state_dict(self, state: Mapping[str, Tensor]) -> None:
         """Go back to exactly what `state_dict` returned."""
-        self.optimiser.state.clear()
-        for name, parameter in self._named():
-            kept = under(state, f"optimiser.{name}.")
-            if kept:
-                self.optimiser.state[parameter] = {
-                    key: value.clone() if value.dim() == 0 else value.clone().to(parameter.device)
-                    for key, value in kept.items()
-                }
+        restore_moments(self.optimiser, self._named(), state)
         self.steps, self.skipped = (int(count) for count in state["counters"])
 
     def _named(self) -> list[tuple[str, nn.Parameter]]:
@@ -88,6 +73,51 @@ class Descent:
     def _set_rates(self) -> None:
         for group, table in zip(self.groups, self.optimiser.param_groups, strict=True):
             table["lr"] = rate(group.lr, group.power, self.steps)
+
+
+def advance(
+    optimiser: torch.optim.Optimizer, max_norm: float, weight: Tensor
+) -> tuple[Tensor, Tensor, bool]:
+    """Step along the gradients that lie ready, those of each group shortened to `max_norm`.
+
+    Return the first group's norm, 1 where a gradient was not finite, and whether a step was
+    taken. Without any weight, and with a gradient that is not finite, nothing moves at all: not
+    even by the momentum of earlier steps.
+    """
+    norms = [nn.utils.clip_grad_norm_(g["params"], max_norm) for g in optimiser.param_groups]
+    finite, some = torch.stack([torch.isfinite(n) for n in norms]).all(), weight.sum() > 0
+    moved = bool(finite & some)
+    if moved:
+        optimiser.step()
+    return torch.where(finite, norms[0], 0.0).detach(), (~finite).to(norms[0].dtype), moved
+
+
+def moments(
+    optimiser: torch.optim.Optimizer, named: Iterable[tuple[str, nn.Parameter]]
+) -> dict[str, Tensor]:
+    """Return what the optimiser remembers of named parameters, by `optimiser.NAME.KEY`."""
+    return {
+        f"optimiser.{name}.{key}": value
+        for name, parameter in named
+        for key, value in optimiser.state.get(parameter, {}).items()
+        if isinstance(value, Tensor)
+    }
+
+
+def restore_moments(
+    optimiser: torch.optim.Optimizer,
+    named: Iterable[tuple[str, nn.Parameter]],
+    state: Mapping[str, Tensor],
+) -> None:
+    """Let the optimiser remember what `moments` returned, and nothing else."""
+    optimiser.state.clear()
+    for name, parameter in named:
+        kept = under(state, f"optimiser.{name}.")
+        if kept:  # torch keeps the count of steps, a number, on the CPU
+            optimiser.state[parameter] = {
+                key: value.clone() if value.dim() == 0 else value.clone().to(parameter.device)
+                for key, value in kept.items()
+            }
 
 
 def rate(first: float, power: float, step: int) -> float:

@@ -17,6 +17,7 @@ import torch
 from torch import Tensor, nn
 
 from designer import credit, estimators, pathwise
+from designer.descent import advance, moments, restore_moments, under
 from designer.errors import InputError
 from designer.objective import Objective
 from designer.protocols import Environment, Trajectory
@@ -158,20 +159,23 @@ class PathLearner(ABC):
 
     @abstractmethod
     def loss(self, trajectory: Trajectory, reward: Tensor, weight: Tensor) -> dict[str, Tensor]:
-        """Return "loss", what is gone down, and figures beside it."""
+        """Return "loss", what is gone down, and figures beside it; "skipped" is added to."""
 
     def update(self, trajectory: Trajectory, reward: Tensor, weight: Tensor) -> dict[str, Tensor]:
         """Learn from sampled rows; return figures. `weight` [B] is 0 where unmeasured."""
         like = next(self.policy.parameters())
-        figures = self.loss(trajectory, reward.to(like), weight.to(like))
-        figures |= self._step(figures["loss"])
-        return {name: value.detach() for name, value in figures.items()}
+        reward, weight = reward.to(like), weight.to(like)
+        figures = self.loss(trajectory, credit.kept(reward, weight), weight)
+        taken = self._step(figures["loss"], weight)
+        taken["skipped"] = taken["skipped"] + figures.get("skipped", 0.0)
+        return {name: value.detach() for name, value in (figures | taken).items()}
 
     def imitate(self, trajectory: Trajectory, reward: Tensor, weight: Tensor) -> dict[str, Tensor]:
         """Make given rows likelier, in one step."""
         now = evaluate(self.policy, trajectory)
         loss = estimators.weighted_likelihood(now.log_prob, weight.to(now.log_prob))
-        return {"loss": loss.detach()} | self._step(self.settings.imitation_weight * loss)
+        taken = self._step(self.settings.imitation_weight * loss, weight)
+        return {"loss": loss.detach()} | taken
 
     def modules(self) -> dict[str, tuple[nn.Module, torch.optim.Optimizer | None]]:
         """Return everything that changes by learning, with its optimiser."""
@@ -182,10 +186,8 @@ class PathLearner(ABC):
         state: dict[str, Tensor] = {}
         for name, (module, optimiser) in self.modules().items():
             state |= {f"{name}.{k}": v for k, v in module.state_dict().items()}
-            for key, parameter in module.named_parameters() if optimiser is not None else ():
-                assert optimiser is not None
-                for part, value in optimiser.state.get(parameter, {}).items():
-                    state[f"optimiser.{name}.{key}.{part}"] = value
+            if optimiser is not None:
+                state |= moments(optimiser, _named(name, module))
         state["generator"] = self.generator.get_state()
         state["counters"] = torch.tensor([self.steps, self.skipped])
         return {name: value.detach().clone().contiguous() for name, value in state.items()}
@@ -193,29 +195,20 @@ class PathLearner(ABC):
     def load_state_dict(self, state: Mapping[str, Tensor]) -> None:
         """Go back to exactly what `state_dict` returned."""
         for name, (module, optimiser) in self.modules().items():
-            module.load_state_dict(_under(state, f"{name}."))
-            for key, parameter in module.named_parameters() if optimiser is not None else ():
-                assert optimiser is not None
-                kept = _under(state, f"optimiser.{name}.{key}.")
-                if kept:
-                    optimiser.state[parameter] = {
-                        part: v.clone() if part == "step" else v.clone().to(parameter.device)
-                        for part, v in kept.items()
-                    }
+            module.load_state_dict(under(state, f"{name}."))
+            if optimiser is not None:
+                restore_moments(optimiser, _named(name, module), state)
         self.generator.set_state(state["generator"].cpu())
         self.steps, self.skipped = (int(count) for count in state["counters"])
 
-    def _step(self, loss: Tensor) -> dict[str, Tensor]:
-        """Step down the loss unless its gradient is not finite; return the gradient's norm."""
+    def _step(self, loss: Tensor, weight: Tensor) -> dict[str, Tensor]:
+        """Step down the loss of rows of some weight; return the gradient's norm."""
         self.optimiser.zero_grad(set_to_none=True)
         loss.backward()  # type: ignore[no-untyped-call]
-        norm = nn.utils.clip_grad_norm_(self.policy.parameters(), self.settings.max_grad_norm)
-        finite = torch.isfinite(norm)
-        if bool(finite):
-            self.optimiser.step()
-        self.steps += int(finite)
-        self.skipped += int(~finite)
-        return {"grad_norm": torch.where(finite, norm, 0.0), "skipped": (~finite).to(norm.dtype)}
+        norm, broken, moved = advance(self.optimiser, self.settings.max_grad_norm, weight)
+        self.steps += int(moved)
+        self.skipped += int(broken)
+        return {"grad_norm": norm, "skipped": broken}
 
 
 class ThroughValues(PathLearner):
@@ -229,10 +222,12 @@ class ThroughValues(PathLearner):
 
     def loss(self, trajectory: Trajectory, reward: Tensor, weight: Tensor) -> dict[str, Tensor]:
         """Return minus the mean smooth reward of the rows (or of the policy's means)."""
-        noise = pathwise.noise_of(self.policy, trajectory)
-        if self.still:
-            noise = torch.zeros_like(noise[:1]) if trajectory.start is None else noise * 0.0
-            weight = weight[: len(noise)] * 0.0 + 1.0
+        if self.still:  # where nothing is drawn at the start, all rows are one design
+            assert trajectory.values is not None
+            drawn = trajectory.values if trajectory.start is not None else trajectory.values[:1]
+            noise, weight = weight.new_zeros(drawn.shape), weight.new_ones(len(drawn))
+        else:
+            noise = pathwise.noise_of(self.policy, trajectory)
         values, entropy = pathwise.unrolled(self.env, self.policy, noise, trajectory.start)
         smooth = self.reward(values).to(weight.dtype)
         bonus = getattr(self.settings, "entropy", 0.0) * credit.mean(entropy, weight)
@@ -262,7 +257,6 @@ class ThroughNumbers(PathLearner):
         drawn = pathwise.drawn(self.env, self.policy, trajectory)
         smooth = credit.mean(self.reward(drawn).to(weight), weight)
         now = evaluate(self.policy, trajectory.replace(values=None))  # of the choices alone
-        reward = credit.kept(reward, weight)
         advantage = reward - credit.leave_one_out(reward, weight)
         scored = estimators.reinforce(
             now.log_prob, advantage.unsqueeze(1) * trajectory.active, weight
@@ -345,18 +339,21 @@ class ThroughCritic(PathLearner):
         assert trajectory.values is not None
         seen, values = trajectory.observations.to(reward), trajectory.values.to(reward)
         counted = trajectory.active * weight.unsqueeze(1)
-        error = torch.zeros(())
+        error = skipped = torch.zeros(())
         for _ in range(self.settings.critic_epochs):
             target = self.target(seen, trajectory.active, reward)
             error = credit.mean((self.critic(seen, values) - target).square(), counted)
             self.critic_optimiser.zero_grad(set_to_none=True)
             error.backward()  # type: ignore[no-untyped-call]
-            self.critic_optimiser.step()
-            pathwise.polyak(self.slow_critic, self.critic, self.settings.polyak)
-        pathwise.polyak(self.slow_policy, self.policy, self.settings.polyak)
+            _, broken, moved = advance(self.critic_optimiser, float("inf"), weight)
+            skipped = skipped + broken
+            if moved:
+                pathwise.polyak(self.slow_critic, self.critic, self.settings.polyak)
+        if bool(weight.sum() > 0):
+            pathwise.polyak(self.slow_policy, self.policy, self.settings.polyak)
         means, _ = gaussians(self.policy.unroll(seen))
         worth = credit.mean(self.critic(seen, means), counted)
-        return {"loss": -worth, "critic_loss": error, "critic_worth": worth}
+        return {"loss": -worth, "critic_loss": error, "critic_worth": worth, "skipped": skipped}
 
     @torch.no_grad()
     def target(self, seen: Tensor, active: Tensor, reward: Tensor) -> Tensor:
@@ -403,5 +400,5 @@ def _check(settings: Any, above: tuple[str, ...], least: tuple[str, ...]) -> Non
             raise InputError(f"learner: {name} is {getattr(settings, name)}, expected 0 or more")
 
 
-def _under(state: Mapping[str, Tensor], prefix: str) -> dict[str, Tensor]:
-    return {k.removeprefix(prefix): v for k, v in state.items() if k.startswith(prefix)}
+def _named(part: str, module: nn.Module) -> list[tuple[str, nn.Parameter]]:
+    return [(f"{part}.{name}", parameter) for name, parameter in module.named_parameters()]

@@ -234,36 +234,95 @@ KINDS = [Pathwise(lr=5e-3), Dpg(lr=5e-3), Dpg(lr=3e-3, critic="learned", critic_
 
 @pytest.mark.parametrize("settings", KINDS, ids=["pathwise", "dpg exact", "dpg learned"])
 def test_every_kind_learns_and_its_state_is_whole(settings: Any) -> None:
-    env: Any = AB.environment
-    aim = torch.tensor([0.5, -0.4, 0.3, 0.2, -0.6, 0.1])
-
-    class Near:
-        name, cheap = "near", True
-
-        def relaxed(self, values: torch.Tensor) -> torch.Tensor:
-            return -(values.squeeze(-1) - aim).square().sum(1)
-
-    def fresh() -> Any:
-        policy = RecurrentPolicy(env.obs_size, 1, 16, seed=0, num_values=1, deviation=0.3)
-        return settings.learner(policy, env, Objective([Term(Near())]))  # type: ignore[arg-type]
-
-    learner, generator = fresh(), torch.Generator().manual_seed(0)
-    rewards = []
-    for _ in range(120):
-        drawn = rollout(env, learner.policy, 32, generator)
-        assert drawn.values is not None
-        reward = Near().relaxed(drawn.values)
-        learner.update(drawn, reward, torch.ones(32))
-        rewards.append(float(reward.mean()))
+    learner, drawn, rewards = taught(settings, 120)
     assert np.mean(rewards[-5:]) > np.mean(rewards[:5]) + 0.3
-    again = fresh()
+    again = fresh(settings)
     again.load_state_dict(learner.state_dict())
-    drawn = rollout(env, learner.policy, 8, generator)
     for one in (learner, again):
         one.update(drawn, torch.zeros(8), torch.ones(8))
-    first, second = learner.state_dict(), again.state_dict()
-    assert first.keys() == second.keys()
-    assert all(torch.equal(first[name], second[name]) for name in first)
+    assert changed(learner, again.state_dict()) == []
+
+
+class Near:
+    """How near the six turns of a chain are to some aim, smoothly."""
+
+    name, cheap, relaxed_column = "near", True, "near"
+    aim = torch.tensor([0.5, -0.4, 0.3, 0.2, -0.6, 0.1])
+
+    def relaxed(self, values: torch.Tensor) -> torch.Tensor:
+        return -(values.squeeze(-1) - self.aim).square().sum(1)
+
+
+def fresh(settings: Any) -> Any:
+    """Return a learner of six turns, always the same one."""
+    env: Any = AB.environment
+    policy = RecurrentPolicy(env.obs_size, 1, 16, seed=0, num_values=1, deviation=0.3)
+    return settings.learner(policy, env, Objective([Term(Near())]))  # type: ignore[arg-type]
+
+
+def taught(settings: Any, batches: int) -> tuple[Any, Any, list[float]]:
+    """Return a learner after so many batches, a batch more, and the mean rewards."""
+    learner, generator, rewards = fresh(settings), torch.Generator().manual_seed(0), []
+    for _ in range(batches):
+        drawn = rollout(AB.environment, learner.policy, 32, generator)
+        reward = Near().relaxed(drawn.values)  # type: ignore[arg-type]
+        learner.update(drawn, reward, torch.ones(32))
+        rewards.append(float(reward.mean()))
+    return learner, rollout(AB.environment, learner.policy, 8, generator), rewards
+
+
+def changed(learner: Any, before: dict[str, torch.Tensor]) -> list[str]:
+    after = learner.state_dict()
+    assert after.keys() == before.keys()
+    return [name for name in before if not torch.equal(before[name], after[name])]
+
+
+@pytest.mark.parametrize("settings", KINDS, ids=["pathwise", "dpg exact", "dpg learned"])
+def test_an_unmeasured_batch_moves_nothing(settings: Any) -> None:
+    """Not even by the momentum of earlier batches."""
+    learner, drawn, _ = taught(settings, 3)
+    before = learner.state_dict()
+    nothing = torch.full((8,), torch.nan)
+    assert float(learner.update(drawn, nothing, torch.zeros(8))["skipped"]) == 0
+    learner.imitate(drawn, nothing, torch.zeros(8))
+    assert changed(learner, before) == []
+    learner.update(drawn, torch.zeros(8), torch.ones(8))
+    assert changed(learner, before)
+
+
+@pytest.mark.parametrize("settings", KINDS, ids=["pathwise", "dpg exact", "dpg learned"])
+def test_unmeasured_rows_hold_whatever_they_hold(settings: Any) -> None:
+    learner, drawn, _ = taught(settings, 3)
+    other = fresh(settings)
+    other.load_state_dict(learner.state_dict())
+    weight = torch.ones(8)
+    weight[2] = 0.0
+    for one, held in ((learner, torch.nan), (other, 5.0)):
+        reward = torch.linspace(-1, 1, 8)
+        reward[2] = held
+        assert float(one.update(drawn, reward, weight)["skipped"]) == 0
+    assert changed(learner, other.state_dict()) == []
+
+
+def test_a_critic_that_cannot_learn_is_counted_and_stays() -> None:
+    learner, drawn, _ = taught(KINDS[2], 3)
+    before = learner.state_dict()
+    reward = torch.full((8,), torch.inf)
+    skipped = learner.update(drawn, reward, torch.ones(8))["skipped"]
+    assert float(skipped) == KINDS[2].critic_epochs
+    assert not [name for name in changed(learner, before) if "critic" in name]
+
+
+@pytest.mark.parametrize("settings", KINDS, ids=["pathwise", "dpg exact", "dpg learned"])
+def test_a_state_from_before_the_first_step_forgets_the_later_ones(settings: Any) -> None:
+    first = fresh(settings).state_dict()
+    learner, drawn, _ = taught(settings, 3)
+    learner.load_state_dict(first)
+    assert changed(learner, first) == []
+    again = fresh(settings)
+    for one in (learner, again):
+        one.update(drawn, torch.zeros(8), torch.ones(8))
+    assert changed(learner, again.state_dict()) == []
 
 
 def test_targets_follow_by_polyaks_formula() -> None:
