@@ -325,6 +325,17 @@ def test_a_state_from_before_the_first_step_forgets_the_later_ones(settings: Any
     assert changed(learner, again.state_dict()) == []
 
 
+def test_the_mean_design_needs_no_noise_of_the_sampled_ones() -> None:
+    learner, drawn, _ = taught(KINDS[1], 0)
+
+    def unwanted(observations: torch.Tensor) -> Any:
+        raise AssertionError("the policy was asked again what it thought of sampled rows")
+
+    learner.policy.unroll = unwanted
+    learner.update(drawn, torch.zeros(8), torch.ones(8))
+    assert learner.steps == 1
+
+
 def test_targets_follow_by_polyaks_formula() -> None:
     slow, fast = torch.nn.Linear(3, 2), torch.nn.Linear(3, 2)
     before = slow.weight.detach().clone()
