@@ -14,13 +14,15 @@ from toys import flat, gap
 
 from designer import gaussian, masking, pathwise
 from designer.constraints import Constraint
-from designer.differentiable import Dpg, Gumbel, Pathwise, ThroughChoices, ThroughCritic
+from designer.differentiable import Dpg, Gumbel, Pathwise
 from designer.errors import InputError
+from designer.learnedcritic import ThroughCritic
 from designer.learner import Learner, LearnerSettings
 from designer.objective import Objective, Penalty, Term
 from designer.policy import RecurrentPolicy
 from designer.rollout import evaluate, gaussians, retrace, rollout
 from designer.sequences import Sequences
+from designer.through import ThroughChoices
 from designer.transforms import Linear, Sigmoid
 from oracles.foldfit import FoldFit
 from oracles.offlattice import AbEnergy

@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from designer import credit, pathwise
-from designer.differentiable import Dpg, Pathwise, ThroughNumbers
+from designer.differentiable import Dpg, Pathwise
 from designer.enumeration import flat, gap, listed
 from designer.errors import InputError
 from designer.objective import Objective, Penalty, Term
@@ -17,6 +17,7 @@ from designer.policy import RecurrentPolicy
 from designer.protocols import Spelling
 from designer.rollout import evaluate, retrace, rollout
 from designer.testing import check_environment, check_policy
+from designer.through import ThroughNumbers
 from oracles.fit import Fit
 from oracles.penalties import Complexity
 from tasks.symbolic.library import library
