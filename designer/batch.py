@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, fields
-from typing import Any
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 
 from designer.baselines import Earned
 from designer.learning import LearnerSettings
-from designer.protocols import Trajectory
+from designer.protocols import Trajectory, rows_of
 
 
 @dataclass(frozen=True)
@@ -26,17 +25,11 @@ class Batch:
     def rows(self, index: Tensor) -> Batch:
         """Return some of the rows."""
         return Batch(
-            _rows(self.trajectory, index),
+            self.trajectory.rows(index),
             self.advantage[index],
             self.target[index],
-            _rows(self.earned, index),
+            rows_of(self.earned, index),
         )
-
-
-def _rows(record: Any, index: Tensor) -> Any:
-    """Return a record of [B, ...] tensors with some of its rows; absent fields stay absent."""
-    parts = {field.name: getattr(record, field.name) for field in fields(record)}
-    return type(record)(**{k: None if v is None else v[index] for k, v in parts.items()})
 
 
 def parts(batch: Batch, s: LearnerSettings, generator: torch.Generator) -> Iterator[Batch]:

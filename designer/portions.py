@@ -10,7 +10,6 @@ loss has the gradient of the whole batch, up to rounding, at the price of a seco
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import fields, replace
 from typing import TypeVar
 
 import torch
@@ -57,7 +56,7 @@ class Portions:
         if len(cuts) == 1:
             return evaluate(policy, trajectory)
         with torch.no_grad():
-            parts = [evaluate(policy, portion(trajectory, cut)) for cut in cuts]
+            parts = [evaluate(policy, trajectory.rows(cut)) for cut in cuts]
             seen = {name: torch.cat([getattr(p, name) for p in parts]) for name in SEEN}
         return trajectory.replace(**{k: v.requires_grad_() for k, v in seen.items()})
 
@@ -65,7 +64,7 @@ class Portions:
         """Add to the policy's gradients what the leaves of `evaluate` were given."""
         cuts = self.cuts(len(now.actions))
         for cut in cuts if len(cuts) > 1 else ():
-            again = evaluate(policy, portion(now, cut))
+            again = evaluate(policy, now.rows(cut))
             pairs = [(getattr(again, name), getattr(now, name).grad) for name in SEEN]
             pairs = [(out, g[cut]) for out, g in pairs if g is not None and out.requires_grad]
             if pairs:
@@ -82,7 +81,7 @@ class Portions:
         *direct, through = torch.autograd.grad(loss, leaves, allow_unused=True)
         found: list[Tensor | None] = list(direct)
         for cut in cuts if through is not None else ():
-            value = evaluate(policy, portion(now, cut)).value
+            value = evaluate(policy, now.rows(cut)).value
             more = torch.autograd.grad(value, list(parameters), through[cut], allow_unused=True)
             found = [added(one, two) for one, two in zip(found, more, strict=True)]
         return found
@@ -92,7 +91,7 @@ class Portions:
         cuts = self.cuts(len(trajectory.actions))
         if len(cuts) == 1 or trajectory.prior_log_prob is not None:
             return with_prior(trajectory, prior)
-        parts = [with_prior(portion(trajectory, cut), prior).prior_log_prob for cut in cuts]
+        parts = [with_prior(trajectory.rows(cut), prior).prior_log_prob for cut in cuts]
         return trajectory.replace(prior_log_prob=torch.cat([p for p in parts if p is not None]))
 
     def figures(self, device: torch.device) -> dict[str, Tensor]:
@@ -113,12 +112,6 @@ class Portions:
     def restore(self, state: Tensor) -> None:
         """Go back to a checkpoint."""
         self.rows, self.halvings = (int(count) for count in state)
-
-
-def portion(trajectory: Trajectory, cut: slice) -> Trajectory:
-    """Return rows beside each other, without copying them."""
-    held = {f.name: getattr(trajectory, f.name) for f in fields(trajectory)}
-    return replace(trajectory, **{k: v[cut] for k, v in held.items() if v is not None})
 
 
 def added(one: Tensor | None, two: Tensor | None) -> Tensor | None:

@@ -22,10 +22,12 @@ from numpy.typing import NDArray
 
 if TYPE_CHECKING:
     import torch
+    from _typeshed import DataclassInstance
     from torch import Tensor
 
 Floats = NDArray[np.float64]
 S = TypeVar("S")
+R = TypeVar("R", bound="DataclassInstance")
 D = TypeVar("D", bound="Design")
 D_co = TypeVar("D_co", bound="Design", covariant=True)
 D_contra = TypeVar("D_contra", bound="Design", contravariant=True)
@@ -149,6 +151,12 @@ class Policy(Protocol):
         """Return the choices for [B, T, F] observations from the start; differentiable."""
 
 
+def rows_of(record: R, index: Tensor | Sequence[int] | slice) -> R:
+    """Return a record of [B, ...] tensors with some of its rows; absent fields stay absent."""
+    held = {field.name: getattr(record, field.name) for field in fields(record)}
+    return replace(record, **{name: v[index] for name, v in held.items() if v is not None})
+
+
 @dataclass(frozen=True)
 class Trajectory:
     """B rows of T choices, with what the policy thought of them. All on one device."""
@@ -178,10 +186,9 @@ class Trajectory:
         """Return a copy with some fields changed."""
         return replace(self, **changes)
 
-    def rows(self, index: Tensor | Sequence[int]) -> Trajectory:
-        """Return the rows of `index`, in its order."""
-        held = {f.name: getattr(self, f.name) for f in fields(self)}
-        return replace(self, **{k: v[index] for k, v in held.items() if v is not None})
+    def rows(self, index: Tensor | Sequence[int] | slice) -> Trajectory:
+        """Return the rows of `index`, in its order; those of a slice are not copied."""
+        return rows_of(self, index)
 
 
 @dataclass(frozen=True)
