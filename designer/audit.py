@@ -19,6 +19,7 @@ from torch import Tensor
 from designer.enumeration import World, batches, gap, lively, of_prefixes, true_value, world
 from designer.learner import Learner
 from designer.learning import LearnerSettings
+from designer.natural import together
 from designer.protocols import Trajectory
 from designer.rollout import with_prior
 
@@ -151,8 +152,8 @@ def stepped(member: Member, bench: Bench, rows: Tensor, weight: Tensor) -> Tenso
     try:
         learner.update(_drawn(member, bench).rows(rows), reward[rows], weight)
     except _EnoughError:
-        parts = [torch.zeros_like(p) if p.grad is None else p.grad for p in policy.parameters()]
-        return -torch.cat([part.reshape(-1) for part in parts])
+        parameters = list(policy.parameters())
+        return -together([p.grad for p in parameters], parameters)
     raise AssertionError(f"{member.name} took no step")
 
 
