@@ -62,17 +62,35 @@ def estimators(
 def equations(
     options: Options,
     suite: Annotated[
-        str, typer.Option(help="nguyen, jin, constant, livermore, r, speed, or LIST.csv.")
+        str,
+        typer.Option(
+            help="By commas: nguyen, nguyen-c, jin, constant, livermore, r, LIST.csv; or speed."
+        ),
     ] = "nguyen",
     only: Annotated[list[str] | None, typer.Option(help="A case's name; repeat.")] = None,
+    every: Annotated[int, typer.Option(help="Each K-th case of a suite only.", min=1)] = 1,
+    offset: Annotated[int, typer.Option(help="The first of these.", min=0)] = 0,
     seeds: Seeds = 1,
-    limit: Annotated[float, typer.Option(help="Seconds for each search.")] = 90.0,
+    points: Annotated[int | None, typer.Option(help="Data points of each law.", min=2)] = None,
+    limit: Annotated[float, typer.Option(help="Processor seconds for each search.")] = 90.0,
+    noise: Annotated[
+        float, typer.Option(help="Noise of the target, over its root mean square.", min=0)
+    ] = 0.0,
     units: Annotated[bool, typer.Option("--units", help="Tell the search the units.")] = False,
+    peers: Annotated[bool, typer.Option("--peers", help="Run pyoperon on the same data.")] = False,
+    ablate: Annotated[
+        bool, typer.Option("--ablate", help="Switch one part after another off.")
+    ] = False,
+    kept: Kept = None,
 ) -> None:
     """Recover the laws of a suite; `--suite speed` counts expressions a second."""
-    from cli.bench_equations import bench
+    from cli.bench_equations import Plan, bench
+    from cli.bench_equations_runs import Setting
 
-    bench(suite, seeds, limit, only or [], options, units)
+    setting = Setting(limit, noise, units, tuple(options.assignments or ()))
+    suites = tuple(part.strip() for part in suite.split(",") if part.strip())
+    chosen = (tuple(only or ()), every, offset, points)
+    bench(Plan(suites, *chosen, seeds, setting, peers, kept, ablate), options)
 
 
 @app.command()

@@ -10,7 +10,6 @@ gives the same run, and a resumed run the same as an uninterrupted one.
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
@@ -30,7 +29,7 @@ from designer.protocols import Scored, Task
 from designer.rehearsal import Rehearsal
 from designer.rollout import replay, rollout
 from designer.round import Asked, Batch, figures, rows
-from designer.settings import Settings
+from designer.settings import CLOCKS, Settings
 from designer.store import Store
 
 Metrics = dict[str, float]
@@ -99,14 +98,15 @@ class Campaign:
         """
         if self.steps == 0:
             self.preflight()
-        before, started = self.seconds, time.monotonic()
+        clock = CLOCKS[self.settings.clock]
+        before, started = self.seconds, clock()
         self._open()
-        self.seconds = before + time.monotonic() - started
+        self.seconds = before + clock() - started
         reason = self.finished()
         while reason is None:
             batch = self.ask()
             metrics = self.tell(batch, self.judge(batch))
-            self.seconds = before + time.monotonic() - started
+            self.seconds = before + clock() - started
             metrics["seconds"] = self.seconds
             on_step(metrics)
             reason = self.finished() or stop()

@@ -2,10 +2,18 @@
 
 from __future__ import annotations
 
+import time as clocks
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from typing import Literal
 
 from designer.errors import InputError
 from designer.signature import Unbounded
+
+CLOCKS: Mapping[str, Callable[[], float]] = {
+    "wall": clocks.monotonic,
+    "processor": clocks.process_time,  # of all threads of this process, not of worker processes
+}
 
 
 @dataclass(frozen=True)
@@ -16,6 +24,7 @@ class Settings:
     batch_size: int = 128  # B, designs sampled a step
     budget: int | None = None  # distinct designs the oracles may judge
     time: float | None = None  # seconds of search
+    clock: Literal["wall", "processor"] = "wall"  # whose seconds these are
     steps: int | None = None
     target: float | None = None  # reward at which to stop
     patience: int = 0  # stop after so many steps without a new design; 0 = never
@@ -52,6 +61,8 @@ class Settings:
             value = getattr(self, name)
             if value is not None and not value > 0:
                 raise InputError(f"{name} is {value}; expected a number above 0")
+        if self.clock not in CLOCKS:
+            raise InputError(f"clock is {self.clock!r}; expected {' or '.join(CLOCKS)}")
         if not self.grace >= 0:
             raise InputError(f"grace is {self.grace}; expected at least 0 seconds")
         if not 0 <= self.max_failure_rate <= 1:

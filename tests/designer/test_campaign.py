@@ -216,3 +216,21 @@ def test_people_as_the_oracle(tmp_path: Path) -> None:
     assert len(second.designs) == 21
     known = {d.key for d in first.designs} - {blank}
     assert not known & {d.key for d in second.designs}
+
+
+def test_processor_seconds_do_not_count_waiting() -> None:
+    @dataclass
+    class Slow(Match):
+        def __call__(self, designs: Sequence[TokenDesign]) -> Any:
+            time.sleep(0.1)
+            return super().__call__(designs)
+
+    waited, worked = (
+        campaign(replace(SETTINGS, budget=None, steps=4, clock=clock), oracle=Slow()).run()
+        for clock in ("wall", "processor")
+    )
+    assert waited.seconds > 0.4 and worked.seconds < waited.seconds - 0.2
+    ended = campaign(replace(SETTINGS, budget=None, time=1e-6, clock="processor")).run()
+    assert ended.stopped == "time" and ended.steps <= 1
+    with pytest.raises(InputError, match="wall or processor"):
+        replace(SETTINGS, clock="sundial")
