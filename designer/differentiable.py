@@ -13,6 +13,8 @@ from designer import pathwise
 from designer.errors import InputError
 from designer.learnedcritic import ThroughCritic
 from designer.objective import Objective
+from designer.signature import Unbounded
+from designer.suiting import check_signs
 from designer.through import PathLearner, ThroughChoices, ThroughNumbers, ThroughValues
 
 DIFFERENTIABLE = {
@@ -34,13 +36,13 @@ class Pathwise:
     lr: float = 1e-3
     entropy: float = 0.0  # weight of the entropy bonus
     imitation_weight: float = 1.0
-    max_grad_norm: float = 1.0
+    max_grad_norm: Unbounded = 1.0
     seed: int = 0
 
     biased = ()
 
     def __post_init__(self) -> None:
-        _check(self, above=("lr", "max_grad_norm"), least=("entropy", "imitation_weight"))
+        check_signs(self, above=("lr", "max_grad_norm"), least=("entropy", "imitation_weight"))
 
     def learner(self, policy: Any, env: Any, objective: Objective) -> PathLearner:
         """Return the learner; raises InputError where the task or an oracle does not fit."""
@@ -67,7 +69,7 @@ class Dpg:
     critic_epochs: int = 8  # steps of the critic a batch
     polyak: float = 0.1  # how far the targets move a step
     imitation_weight: float = 1.0
-    max_grad_norm: float = 1.0
+    max_grad_norm: Unbounded = 1.0
     seed: int = 0
 
     @property
@@ -79,7 +81,7 @@ class Dpg:
 
     def __post_init__(self) -> None:
         above = ("lr", "critic_lr", "critic_hidden", "critic_epochs", "polyak", "max_grad_norm")
-        _check(self, above=above, least=("imitation_weight",))
+        check_signs(self, above=above, least=("imitation_weight",))
         if self.polyak > 1:
             raise InputError(f"learner: polyak is {self.polyak}, expected above 0 and at most 1")
 
@@ -107,7 +109,7 @@ class Gumbel:
     hard: bool = True
     entropy: float = 0.0
     imitation_weight: float = 1.0
-    max_grad_norm: float = 1.0
+    max_grad_norm: Unbounded = 1.0
     seed: int = 0
 
     @property
@@ -118,7 +120,7 @@ class Gumbel:
 
     def __post_init__(self) -> None:
         above = ("lr", "tau", "tau_end", "tau_steps", "max_grad_norm")
-        _check(self, above=above, least=("entropy", "imitation_weight"))
+        check_signs(self, above=above, least=("entropy", "imitation_weight"))
 
     def learner(self, policy: Any, env: Any, objective: Objective) -> PathLearner:
         """Return the learner; raises InputError where the task or an oracle does not fit."""
@@ -148,12 +150,3 @@ def _check_values(env: Any, kind: str) -> None:
             f"this one is not (its choices or observations jump); {pathwise.INSTEAD}, or kind = "
             "'dpg' with critic = 'learned'"
         )
-
-
-def _check(settings: Any, above: tuple[str, ...], least: tuple[str, ...]) -> None:
-    for name in above:
-        if not getattr(settings, name) > 0:
-            raise InputError(f"learner: {name} is {getattr(settings, name)}, expected above 0")
-    for name in least:
-        if not 0 <= getattr(settings, name) < float("inf"):
-            raise InputError(f"learner: {name} is {getattr(settings, name)}, expected 0 or more")

@@ -6,7 +6,8 @@ so that a run's manifest and its `--json` object can say so.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
 
 from designer.errors import InputError
 
@@ -20,13 +21,12 @@ INFINITE = float("inf")
 def check(s: LearnerSettings) -> None:
     """Raise InputError for values out of range and for settings that contradict each other."""
     above = ("lr", "epochs", "minibatches", "clip", "max_grad_norm", "log_z_lr", "sigma")
-    for name in (*above, "best_of", "eta_steps", "entropy_steps"):
-        if not getattr(s, name) > 0:
-            raise InputError(f"learner: {name} is {getattr(s, name)}, expected above 0")
     least = ("entropy", "value_weight", "kl_weight", "imitation_weight", "shaping", "damping")
-    for name in (*least, "risk", "radius", "lr_power", "critic_lr_power", "agents", "agent_steps"):
-        if not 0 <= getattr(s, name) < INFINITE:
-            raise InputError(f"learner: {name} is {getattr(s, name)}, expected 0 or more")
+    check_signs(
+        s,
+        above=(*above, "best_of", "eta_steps", "entropy_steps"),
+        least=(*least, "risk", "radius", "lr_power", "critic_lr_power", "agents", "agent_steps"),
+    )
     if s.entropy_end is not None and not 0 <= s.entropy_end < INFINITE:
         raise InputError(f"learner: entropy_end is {s.entropy_end}, expected 0 or more")
     for name in ("gamma", "gae_lambda", "entropy_decay", "running_decay"):
@@ -38,6 +38,16 @@ def check(s: LearnerSettings) -> None:
     _check_agents(s)
     _check_rates(s)
     _check_natural(s)
+
+
+def check_signs(settings: Any, above: Sequence[str], least: Sequence[str]) -> None:
+    """Raise InputError where one of `above` is not above 0, or one of `least` is below it."""
+    for name in above:
+        if not getattr(settings, name) > 0:
+            raise InputError(f"learner: {name} is {getattr(settings, name)}, expected above 0")
+    for name in least:
+        if not 0 <= getattr(settings, name) < INFINITE:
+            raise InputError(f"learner: {name} is {getattr(settings, name)}, expected 0 or more")
 
 
 def _check_advantages(s: LearnerSettings) -> None:
@@ -168,8 +178,17 @@ def biases(s: LearnerSettings) -> list[str]:
         and s.baseline == "entropic"
         and s.eta_end is not None,
         "sampled = false: learns from the best designs alone": not s.sampled,
-        "entropy: of the states visited, not of which are visited": s.entropy > 0,
-        f"max_grad_norm {s.max_grad_norm}: long gradients are shortened": s.max_grad_norm
-        < INFINITE,
+    }
+    return [*(line for line, holds in lines.items() if holds), *shared_biases(s)]
+
+
+def shared_biases(settings: Any) -> list[str]:
+    """Return what biases any learner: the entropy bonus, where there is one, and clipping."""
+    lines = {
+        "entropy: of the states visited, not of which are visited": getattr(settings, "entropy", 0)
+        > 0,
+        f"max_grad_norm {settings.max_grad_norm}: long gradients are shortened": (
+            settings.max_grad_norm < INFINITE
+        ),
     }
     return [line for line, holds in lines.items() if holds]

@@ -19,6 +19,7 @@ from designer.descent import advance, moments, restore_moments, under
 from designer.errors import InputError
 from designer.protocols import Environment, Trajectory
 from designer.rollout import evaluate
+from designer.suiting import shared_biases
 
 
 class PathLearner(ABC):
@@ -36,7 +37,7 @@ class PathLearner(ABC):
     @property
     def biased(self) -> list[str]:
         """What is biased by design here, a line each."""
-        return [*self.settings.biased, *common_biases(self.settings)]
+        return [*self.settings.biased, *shared_biases(self.settings)]
 
     @abstractmethod
     def loss(self, trajectory: Trajectory, reward: Tensor, weight: Tensor) -> dict[str, Tensor]:
@@ -176,15 +177,6 @@ class ThroughChoices(PathLearner):
         """The temperature now."""
         s, share = self.settings, min(1.0, self.steps / self.settings.tau_steps)
         return float(s.tau * (s.tau_end / s.tau) ** share)
-
-
-def common_biases(settings: Any) -> list[str]:
-    """Return what all of these learners share."""
-    bonus = getattr(settings, "entropy", 0.0) > 0
-    lines = ["entropy: of the states visited, not of which are visited"] if bonus else []
-    if settings.max_grad_norm < float("inf"):
-        lines.append(f"max_grad_norm {settings.max_grad_norm}: long gradients are shortened")
-    return lines
 
 
 def _named(part: str, module: nn.Module) -> list[tuple[str, nn.Parameter]]:

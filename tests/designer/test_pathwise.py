@@ -12,7 +12,7 @@ import pytest
 import torch
 from toys import flat, gap
 
-from designer import gaussian, masking, pathwise
+from designer import config, gaussian, masking, pathwise
 from designer.constraints import Constraint
 from designer.differentiable import Dpg, Gumbel, Pathwise
 from designer.errors import InputError
@@ -22,6 +22,7 @@ from designer.objective import Objective, Penalty, Term
 from designer.policy import RecurrentPolicy
 from designer.rollout import evaluate, gaussians, retrace, rollout
 from designer.sequences import Sequences
+from designer.suiting import shared_biases
 from designer.through import ThroughChoices
 from designer.transforms import Linear, Sigmoid
 from oracles.foldfit import FoldFit
@@ -392,6 +393,13 @@ def test_what_does_not_fit_is_refused_with_the_alternatives() -> None:
     values = torch.full((2, 6, 1), 1.2, dtype=torch.float64)
     raw = AB_ORACLE.relaxed(values)
     assert torch.allclose(pathwise.relaxed_reward(straight)(values), (raw / 4).clamp(0, 1))
+
+
+@pytest.mark.parametrize("kind", [Pathwise, Dpg, Gumbel])
+def test_gradients_of_any_length_may_be_asked_for(kind: Any) -> None:
+    table = config.parse("[learner]\nmax_grad_norm = inf\n")
+    made = table.build(("learner",), kind)
+    assert shared_biases(made) == [] and len(shared_biases(kind())) == 1
 
 
 def test_zero_deviation_and_reinforce_agree_on_the_gradient_of_the_mean() -> None:
