@@ -18,7 +18,7 @@ import torch
 from cli.build import Machine
 from cli.prior import ABOUT, WEIGHTS, about
 from cli.signals import stopping
-from designer import checkpoint
+from designer import checkpoint, files
 from designer.corpus import Corpus
 from designer.errors import InputError, Interrupted
 from designer.likelihood import Lessons, Look, Teacher
@@ -91,7 +91,7 @@ def train(
     try:
         out.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        raise checkpoint.unwritable(out, error) from None
+        raise files.unwritable(out, error) from None
     begun = time.monotonic()
 
     def look(seen: Look) -> None:
@@ -205,28 +205,18 @@ def _keep(ready: Prepared, out: Path, log: list[dict[str, Any]], *, finished: bo
         "finished": finished, "step": best["step"], "held_out": best["held_out"],
         "torch": torch.__version__,
     }  # fmt: skip
-    _write(out / WEIGHTS, save(held | {"seen": ready.seen}))
-    _write(out / ABOUT, (json.dumps(facts, indent=1) + "\n").encode())
+    files.replace(out / WEIGHTS, save(held | {"seen": ready.seen}))
+    files.replace(out / ABOUT, (json.dumps(facts, indent=1) + "\n").encode())
     text = io.StringIO()
     table = csv.DictWriter(text, list(log[0]), lineterminator="\n")
     table.writeheader()
     table.writerows([_rounded(row) for row in log])
-    _write(out / "training.csv", text.getvalue().encode())
+    files.replace(out / "training.csv", text.getvalue().encode())
     checkpoint.save(out, _state(ready, log))
 
 
 def _rounded(row: Mapping[str, Any]) -> dict[str, Any]:
     return {k: round(v, 5) if isinstance(v, float) else v for k, v in row.items()}
-
-
-def _write(path: Path, content: bytes) -> None:
-    partial = path.with_name(path.name + ".tmp")
-    try:
-        partial.write_bytes(content)
-        partial.replace(path)
-    except OSError as error:
-        partial.unlink(missing_ok=True)
-        raise checkpoint.unwritable(path, error) from None
 
 
 def _line(seen: Look, ready: Prepared) -> str:

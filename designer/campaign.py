@@ -225,12 +225,11 @@ class Campaign:
         self.rehearsal.restore(state)
         if self.filter is not None:
             self.filter.restore(state["filter"])
-        self.multipliers.restore(state.get("multipliers", []))
+        self.multipliers.restore(state["multipliers"])
         if state["pending"] is not None:
-            texts = state["pending"]["proposed"]
-            proposed = [self.task.parse(text) for text in texts]
             pending = state["pending"]
-            self.pending = self.batch(pending["actions"], proposed, pending.get("given"))
+            proposed = [self.task.parse(text) for text in pending["proposed"]]
+            self.pending = self.batch(pending["actions"], proposed, pending["given"])
         remind(self.task.proposer, state["proposer"])
         if self.store is not None:
             self.store.rewind(self.steps)

@@ -7,9 +7,7 @@ altered file is noticed and the previous one is used.
 
 from __future__ import annotations
 
-import errno
 import json
-import os
 from collections.abc import Mapping
 from hashlib import sha256
 from pathlib import Path
@@ -19,9 +17,11 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from designer.errors import DesignerError, DiskFullError, InputError
+from designer import files
+from designer.errors import InputError
 
-FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO)  # no room, no quota, a failing disk
+# of what `Campaign.state` and `Teacher.state` hold: another number with every change of it
+FORMAT = 2
 NAME, PREVIOUS = "checkpoint.safetensors", "checkpoint.previous.safetensors"
 
 
@@ -33,54 +33,51 @@ def save(directory: Path, state: Mapping[str, Any]) -> None:
     from safetensors.torch import save as to_bytes
 
     tensors: dict[str, Tensor] = {}
-    text = json.dumps(_flatten(state, tensors, ""))
+    text = json.dumps({"format": FORMAT, "state": _flatten(state, tensors, "")})
     digest = _digest(text, tensors)
     payload = to_bytes(tensors, metadata={"state": text, "sha256": digest})
-    target, previous, partial = directory / NAME, directory / PREVIOUS, directory / (NAME + ".tmp")
-    try:
-        with partial.open("wb") as file:
-            file.write(payload)
-            file.flush()
-            os.fsync(file.fileno())
-        if target.exists():
-            os.replace(target, previous)
-        os.replace(partial, target)
-        _sync(directory)
-    except OSError as error:
-        partial.unlink(missing_ok=True)
-        raise unwritable(partial, error) from None
+    files.replace(directory / NAME, payload, before=directory / PREVIOUS)
 
 
 def load(directory: Path) -> dict[str, Any] | None:
     """Return the newest intact state, or None where no checkpoint was written.
 
-    Raises InputError where files exist and none of them is intact.
+    Raises InputError where files exist and none of them is intact, or of the present format.
     """
     broken = []
     for path in (directory / NAME, directory / PREVIOUS):
         if not path.exists():
             continue
-        state = _read(path)
-        if state is not None:
-            return state
+        held = _read(path)
+        if held is not None:
+            return _present(path, *held)
         broken.append(path.name)
     if broken:
         raise InputError(
-            f"{directory}: {' and '.join(broken)} cannot be read (torn or altered); start again "
-            "with --out on another directory: the evaluations in campaign.sqlite are intact"
+            f"{directory}: {' and '.join(broken)} cannot be read (torn or altered); "
+            f"{_remedy(directory)}"
         )
     return None
 
 
-def unwritable(path: Path, error: OSError) -> DesignerError:
-    """Return what is said when a file of a run cannot be written."""
-    why = error.strerror or str(error)
-    if error.errno in FULL:
-        return DiskFullError(
-            f"{path}: cannot be written ({why}); free some space (or quota) and run "
-            f"`designer resume {path.parent}`: what was recorded before is intact"
+def _present(path: Path, found: int, state: dict[str, Any]) -> dict[str, Any]:
+    if found != FORMAT:
+        raise InputError(
+            f"{path}: a state of format {found}, and this version of designer reads {FORMAT}; "
+            f"{_remedy(path.parent)}"
         )
-    return InputError(f"{path}: cannot be written ({why}); name another --out")
+    return state
+
+
+def _remedy(directory: Path) -> str:
+    """Return how to begin again where a state is of no use; a run's evaluations still are."""
+    away = f"move {directory / 'checkpoint*.safetensors'} away"
+    if not (directory / "campaign.sqlite").exists():
+        return f"{away} and start again"
+    return (
+        f"{away} and run `designer resume {directory}`: it begins again at the first step, and "
+        "no evaluation in campaign.sqlite is paid for again"
+    )
 
 
 def fingerprint(tensors: Mapping[str, Tensor]) -> str:
@@ -88,7 +85,8 @@ def fingerprint(tensors: Mapping[str, Tensor]) -> str:
     return _digest("", tensors)
 
 
-def _read(path: Path) -> dict[str, Any] | None:
+def _read(path: Path) -> tuple[int, dict[str, Any]] | None:
+    """Return a file's format and state; None where it is not intact."""
     from safetensors import SafetensorError, safe_open
 
     try:
@@ -98,7 +96,10 @@ def _read(path: Path) -> dict[str, Any] | None:
         text = header["state"]
         if header["sha256"] != _digest(text, tensors):
             return None
-        return _restore(json.loads(text), tensors)  # type: ignore[no-any-return]
+        held = json.loads(text)
+        if "format" not in held:  # formats were not numbered at first
+            return 1, {}
+        return int(held["format"]), _restore(held["state"], tensors)
     except (SafetensorError, KeyError, ValueError, OSError):
         return None
 
@@ -142,12 +143,3 @@ def _restore(tree: Any, tensors: Mapping[str, Tensor]) -> Any:
     if "$array" in tree:
         return tensors[tree["$array"]].numpy()
     return {key: _restore(value, tensors) for key, value in tree["$items"]}
-
-
-def _sync(directory: Path) -> None:
-    """Make the rename itself durable."""
-    handle = os.open(directory, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)

@@ -168,8 +168,7 @@ class Learner:
         self.extras.load_state_dict(under(state, "extras."))
         self.descent.load_state_dict(state)
         self.generator.set_state(state["generator"].cpu())
-        if "portions" in state:  # checkpoints of earlier versions have none
-            self.portions.restore(state["portions"])
+        self.portions.restore(state["portions"])
 
     def _earned(self, trajectory: Trajectory, reward: Tensor, weight: Tensor) -> Earned:
         """Return rewards and returns, with the prior's penalty and the shaping taken in."""

@@ -146,7 +146,7 @@ class Meter:
     def restore(self, state: Mapping[str, Any]) -> None:
         """Go back to a checkpoint; what the ledger holds beyond it becomes prepaid."""
         self.spent, self._complaint = state["spent"], state["complaint"]
-        self._given = {name: list(columns) for name, columns in state.get("given", {}).items()}
+        self._given = {name: list(columns) for name, columns in state["given"].items()}
         self._outcomes = deque(state["outcomes"], maxlen=self._outcomes.maxlen)
         self._counted = set(np.asarray(state["hashes"]).view(np.uint64).tolist())
         self.adopt(int(state["rowid"]), list(state["names"]))

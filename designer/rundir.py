@@ -18,12 +18,11 @@ import socket
 import tomllib
 from collections.abc import Mapping
 from datetime import UTC, datetime
-from hashlib import sha256
 from pathlib import Path
 from types import TracebackType
 from typing import Any
 
-from designer import checkpoint
+from designer import checkpoint, files
 from designer.errors import DesignerError, InputError, LockedError
 from designer.store import Store
 
@@ -54,7 +53,7 @@ class RunDirectory:
         try:
             path.mkdir(parents=True, exist_ok=True)
         except OSError as error:
-            raise checkpoint.unwritable(path, error) from None
+            raise files.unwritable(path, error) from None
         lock = _lock(path)
         if (path / "manifest.json").exists():
             os.close(lock)
@@ -67,11 +66,11 @@ class RunDirectory:
             "platform": platform.platform(),
             "started": datetime.now(UTC).isoformat(timespec="seconds"),
             "campaign": campaign,  # a copy, to say what was changed in the file
-            "inputs": {name: [str(p.resolve()), _digest(p)] for name, p in inputs.items()},
+            "inputs": {name: [str(p.resolve()), files.digest(p)] for name, p in inputs.items()},
         } | facts
         try:
-            _write(path / "campaign.toml", campaign)
-            _write(path / "manifest.json", json.dumps(manifest, indent=2) + "\n")
+            files.replace(path / "campaign.toml", campaign)
+            files.replace(path / "manifest.json", json.dumps(manifest, indent=2) + "\n")
             return cls(path, lock)
         except DesignerError:
             os.close(lock)
@@ -104,7 +103,7 @@ class RunDirectory:
 
     def write(self, name: str, text: str) -> Path:
         """Write an export beside the record, atomically, and return its path."""
-        _write(self.path / name, text)
+        files.replace(self.path / name, text)
         return self.path / name
 
     def close(self) -> None:
@@ -137,7 +136,7 @@ def _lock(path: Path) -> int:
     try:
         handle = os.open(path / "lock", flags, 0o644)
     except OSError as error:
-        raise checkpoint.unwritable(path / "lock", error) from None
+        raise files.unwritable(path / "lock", error) from None
     try:
         fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except OSError as error:
@@ -156,21 +155,8 @@ def _lock(path: Path) -> int:
         os.write(handle, f"process {os.getpid()} on {socket.gethostname()} since {now}\n".encode())
     except OSError as error:
         os.close(handle)
-        raise checkpoint.unwritable(path / "lock", error) from None
+        raise files.unwritable(path / "lock", error) from None
     return handle
-
-
-def _write(path: Path, text: str) -> None:
-    partial = path.with_name(path.name + ".tmp")
-    try:
-        with partial.open("w", encoding="utf-8") as file:
-            file.write(text)
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(partial, path)
-    except OSError as error:
-        partial.unlink(missing_ok=True)
-        raise checkpoint.unwritable(path, error) from None
 
 
 def _unchanged(path: Path) -> None:
@@ -184,7 +170,7 @@ def _unchanged(path: Path) -> None:
     for name, (file, digest) in manifest["inputs"].items():
         if not Path(file).exists():
             raise InputError(f"{file}: the run's {name} is gone; put it back to resume")
-        if _digest(Path(file)) != digest:
+        if files.digest(Path(file)) != digest:
             raise InputError(
                 f"{file}: the run's {name} changed since the run began; put the old file back, "
                 "or start a new run"
@@ -242,14 +228,6 @@ def _manifest(path: Path) -> dict[str, Any]:
             f"{path}: cannot be read ({error}); the run cannot be resumed without it, but its "
             "evaluations in campaign.sqlite are intact"
         ) from None
-
-
-def _digest(path: Path) -> str:
-    total = sha256()
-    with path.open("rb") as file:
-        while block := file.read(1 << 20):
-            total.update(block)
-    return total.hexdigest()
 
 
 def _versions() -> dict[str, str]:

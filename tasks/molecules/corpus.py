@@ -12,7 +12,7 @@ import io
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
-from hashlib import blake2b, sha256
+from hashlib import blake2b
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -20,6 +20,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from designer.errors import InputError
+from designer.files import digest
 from tasks.molecules.spelling import renumbered
 from tasks.molecules.tokens import check_vocabulary, kind_of, tokenize
 
@@ -99,7 +100,7 @@ def read(
             f"{path}: holds no molecule that can be taught; expected one SMILES a line"
         )
     hashes = np.fromiter(keys, dtype=np.int64, count=len(keys))
-    return Molecules(path.name, _digest(path), words, hashes, left_out)
+    return Molecules(path.name, digest(path), words, hashes, left_out)
 
 
 def rows(
@@ -186,11 +187,3 @@ def _column(text: Iterable[str], path: Path) -> Iterator[tuple[int, str]]:
     for row in reader:
         if (row[names["smiles"]] or "").strip():
             yield reader.line_num, row[names["smiles"]].strip()
-
-
-def _digest(path: Path) -> str:
-    total = sha256()
-    with path.open("rb") as file:
-        while block := file.read(1 << 20):
-            total.update(block)
-    return total.hexdigest()

@@ -17,6 +17,7 @@ import pytest
 
 from cli.main import invoke
 from cli.presets import campaigns
+from designer import checkpoint
 
 CHAIN = "HPHPPHHPHPPHPHHPPHPH"
 QUICK = ("--set", "campaign.batch_size=16", "--set", "policy.hidden=8", "--quiet")
@@ -150,8 +151,9 @@ def some(text: str) -> float:
 """
 
 
-def own(function: str) -> str:
-    Path("own.py").write_text(ORACLE)
+def own(function: str, *, write: bool = True) -> str:
+    if write:
+        Path("own.py").write_text(ORACLE)
     Path("own.toml").write_text(
         f"[campaign]\nbatch_size = 32\nsteps = 4\n[policy]\nhidden = 8\n[task]\n"
         f'kind = "folding"\nsequence = "HPHPPHHPHH"\n[[objective]]\nkind = "own.py:{function}"\n'
@@ -167,6 +169,33 @@ def test_an_oracle_that_fails_ends_with_4(ran: Ran, function: str, text: str) ->
     code, out, err = ran("run", own(function), "--allow-plugins", "--quiet", "--json")
     assert code == 4 and err.count("\n") == 1 and text in err
     assert json.loads(out)["stopped"] == "failed"
+
+
+def test_a_run_of_another_version_begins_again_and_pays_nothing_twice(
+    ran: Ran, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked = Path("asked.txt").resolve()
+    Path("own.py").write_text(
+        "def counted(text: str) -> float:\n"
+        f"    with open({str(asked)!r}, 'a') as file:\n"
+        "        file.write(text + '\\n')\n"
+        "    return float(text.count('R'))\n"
+    )
+    with monkeypatch.context() as patch:
+        patch.setattr(checkpoint, "FORMAT", 1)
+        code, out, _ = ran(
+            "run", own("counted", write=False), "--allow-plugins", "--quiet", "--json", "--out", "r"
+        )
+    assert code == 0
+    first, paid = json.loads(out), asked.read_text()
+    code, out, err = ran("resume", "r", "--allow-plugins")
+    assert (code, out) == (3, "") and "format 1" in err and "designer resume r" in err
+    for path in Path("r").glob("checkpoint*.safetensors"):
+        path.unlink()
+    code, out, _ = ran("resume", "r", "--allow-plugins", "--quiet", "--json")
+    again = json.loads(out)
+    assert code == 0 and asked.read_text() == paid
+    assert again["best"] == first["best"] and again["evaluations"] == first["evaluations"] > 10
 
 
 def test_unmeasured_designs_are_nan_never_a_number(ran: Ran) -> None:

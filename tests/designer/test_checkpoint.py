@@ -81,6 +81,32 @@ def test_a_torn_or_altered_file_falls_back_to_the_one_before(tmp_path: Path) -> 
         checkpoint.load(tmp_path)
 
 
+def test_a_state_of_another_format_is_refused_with_what_to_do(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from safetensors.torch import save
+
+    checkpoint.save(tmp_path, state(1))
+    with monkeypatch.context() as patch:
+        patch.setattr(checkpoint, "FORMAT", 7)
+        checkpoint.save(tmp_path, state(2))
+    told = (
+        r"format 7, and this version of designer reads \d+; move .*checkpoint\*\.safetensors away"
+    )
+    with pytest.raises(InputError, match=told + " and start again"):
+        checkpoint.load(tmp_path)
+    (tmp_path / "campaign.sqlite").write_bytes(b"")
+    with pytest.raises(InputError, match=r"designer resume .* is paid for again"):
+        checkpoint.load(tmp_path)
+    # as it was before formats were numbered
+    text, tensors = '{"$items": [["step", 3]]}', {"w": torch.ones(2)}
+    digest = checkpoint._digest(text, tensors)
+    old = save(tensors, metadata={"state": text, "sha256": digest})
+    (tmp_path / checkpoint.NAME).write_bytes(old)
+    with pytest.raises(InputError, match="format 1, and"):
+        checkpoint.load(tmp_path)
+
+
 @pytest.mark.parametrize("call", ["fsync", "replace"])
 def test_a_full_disk_leaves_the_last_checkpoint(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, call: str
