@@ -32,3 +32,13 @@ def test_the_front_is_written(tmp_path: Path, capsys: pytest.CaptureFixture[str]
     median = [float(row["median1"]) for row in rows]
     assert qed == sorted(qed, reverse=True) and median == sorted(median)
     assert [float(row["wanted_2"]) for row in rows] == median
+
+
+def test_a_volume_that_takes_long_is_left_out(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("cli.pareto.MOST_POINTS", 0)
+    file, out = tmp_path / "a.toml", tmp_path / "run"
+    file.write_text(CAMPAIGN.replace("60", "8").replace("32", "8"))
+    assert invoke(["run", str(file), "--out", str(out)]) == 0
+    assert "left out" in capsys.readouterr().err and (out / "pareto.csv").exists()
