@@ -28,16 +28,17 @@ def outcome(app: typer.Typer, arguments: list[str]) -> int:
 def _explain(problem: BaseException, arguments: list[str]) -> int:
     from designer.errors import DesignerError, Interrupted
 
+    notes = "".join(f" ({note})" for note in getattr(problem, "__notes__", ()))
     if isinstance(problem, DesignerError):
-        return _say(str(problem), problem.exit_code)
+        return _say(f"{problem}{notes}", problem.exit_code)
     if isinstance(problem, KeyboardInterrupt) or type(problem).__name__ == "Abort":
-        return _say("interrupted", Interrupted.exit_code)
+        return _say(f"interrupted{notes}", Interrupted.exit_code)
     if hasattr(problem, "format_message"):  # what Typer raises for a wrong command line
         return _usage(problem, arguments)
     if isinstance(problem, OSError) and problem.filename is not None:
         return _say(f"{problem.filename}: {problem.strerror}", 3)
     where = "run again with --debug for the traceback, and please report it"
-    return _say(f"a bug: {type(problem).__name__}: {problem} ({where})", 1)
+    return _say(f"a bug: {type(problem).__name__}: {problem}{notes} ({where})", 1)
 
 
 def _usage(problem: Any, arguments: list[str]) -> int:

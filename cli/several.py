@@ -26,26 +26,28 @@ def each(documents: Sequence[Document], names: Sequence[str], options: Options, 
             if options.out is not None:
                 plain = re.sub(r"[^A-Za-z0-9_.-]+", "_", name).strip(".")[:60]
                 own = replace(options, out=options.out / f"{number}-{plain}")
-            if options.as_json:
-                results += _caught(document, name, own, doing)
-            else:
-                print(f"\n{name}")
-                start(document, own)
+            try:
+                if options.as_json:
+                    _collect(document, name, own, results)
+                else:
+                    print(f"\n{name}")
+                    start(document, own)
+            except BaseException as problem:
+                problem.add_note(f"while {doing} {name}, {number} of {len(names)}")
+                raise
     finally:  # what is there is told, also where one of them was interrupted
-        if options.as_json:
+        if results:
             print(json.dumps({"results": results}))
 
 
-def _caught(document: Document, name: str, options: Options, doing: str) -> list[dict[str, Any]]:
-    """Run one campaign and return the object it prints, none where it printed nothing."""
+def _collect(
+    document: Document, name: str, options: Options, results: list[dict[str, Any]]
+) -> None:
+    """Run one campaign and add the object it prints; an interrupted one prints it and raises."""
     said = io.StringIO()
     try:
         with contextlib.redirect_stdout(said):
             start(document, options)
-    except BaseException as problem:
-        problem.add_note(f"while {doing} {name}")
-        if not said.getvalue():
-            raise
-        print(said.getvalue(), end="")
-        raise
-    return [{"name": name, **json.loads(said.getvalue())}]
+    finally:
+        if said.getvalue():
+            results.append({"name": name, **json.loads(said.getvalue())})

@@ -43,6 +43,19 @@ def test_each_record_of_a_fasta_file_is_folded(
     }
 
 
+def test_one_interrupted_among_several_gives_one_object_and_is_named(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file = tmp_path / "chains.fasta"
+    file.write_text(f">one\n{'HPHPPHHPHPPHPHHPPHPH' * 2}\n>two\nHPPHPPHPPH\n")
+    monkeypatch.setattr("cli.signals.Stop.__call__", lambda stop: "interrupted")
+    assert invoke(["fold", str(file), "--json", "--out", str(tmp_path), *BRIEF]) == 75
+    told = capsys.readouterr()
+    (result,) = json.loads(told.out)["results"]
+    assert result["name"] == "one" and result["stopped"] == "interrupted"
+    assert f"resume {tmp_path / '1-one'}" in told.err and "folding one, 1 of 2" in told.err
+
+
 def test_the_search_begins_before_the_policy_and_goes_on_after_a_checkpoint(
     tmp_path: Path,
 ) -> None:
