@@ -39,7 +39,8 @@ def score(oracle: str, file: str, task: str | None, options: Options, skip: bool
     What is no design is refused, or with `skip` gets `nan` and its reason on stderr.
     """
     made, judge = judge_of(oracle, task, options)
-    name, texts = _designs(file)
+    name, lines = lines_of(file)
+    texts = [(number, line) for number, line in enumerate(lines, 1) if line]
     designs, refused = [], dict[int, str]()
     for row, (line, text) in enumerate(texts):
         try:
@@ -86,18 +87,17 @@ def _document(oracle: str, task: str | None) -> Document:
 _HOMES = {"oracles.energies": "fold", "oracles.fit": "equation"}  # whose designs these judge
 
 
-def _designs(file: str) -> tuple[str, list[tuple[int, str]]]:
-    """Return the source's name, and (line number, design) of every line that is not blank."""
-    if file == "-":
-        name, text = "stdin", sys.stdin.read()
-    else:
-        name = file
-        try:
-            text = Path(file).read_text(encoding="utf-8-sig")
-        except UnicodeDecodeError:
-            raise InputError(f"{file}: not UTF-8 text") from None
-    lines = [(n, line.strip()) for n, line in enumerate(text.splitlines(), 1)]
-    return name, [(n, line) for n, line in lines if line]
+def lines_of(file: str) -> tuple[str, list[str]]:
+    """Return the name and the lines of a file, or of stdin for "-", without blanks at the ends.
+
+    Raises InputError where it is not UTF-8 text.
+    """
+    name = "stdin" if file == "-" else file
+    try:
+        text = sys.stdin.read() if file == "-" else Path(file).read_text(encoding="utf-8-sig")
+    except UnicodeDecodeError:
+        raise InputError(f"{name}: not UTF-8 text; give designs, one a line") from None
+    return name, [line.strip() for line in text.splitlines()]
 
 
 def _parsed(task: Task, text: str, place: str) -> Any:

@@ -264,7 +264,10 @@ def score(
         str | None, typer.Option(help="Answer as another program wants it: reinvent4.")
     ] = None,
     skip: Annotated[
-        bool, typer.Option("--skip", help="Go on past lines that are no design; they get nan.")
+        bool,
+        typer.Option(
+            "--skip", help="Go on past lines that are no design; they get nan. --serve always does."
+        ),
     ] = False,
 ) -> None:
     """Judge given designs: a line each, the value, a tab, the design."""

@@ -11,9 +11,8 @@ from __future__ import annotations
 import json
 import math
 import sys
-from pathlib import Path
 
-from cli.inspecting import judge_of
+from cli.inspecting import judge_of, lines_of
 from cli.options import Options
 from designer.calling import call
 from designer.errors import InputError
@@ -26,12 +25,11 @@ def serve(oracle: str, file: str, task: str | None, protocol: str, options: Opti
     if protocol not in PROTOCOLS:
         raise InputError(f"--serve {protocol}: expected {' or '.join(PROTOCOLS)}")
     made, judge = judge_of(oracle, task, options)
-    text = sys.stdin.read() if file == "-" else Path(file).read_text(encoding="utf-8-sig")
-    lines = text.splitlines()
+    _, lines = lines_of(file)
     designs, rows = [], []
     for row, line in enumerate(lines):
         try:
-            designs.append(made.parse(line.strip()))
+            designs.append(made.parse(line))
             rows.append(row)
         except InputError as problem:
             print(f"line {row + 1}: not measured: {problem}", file=sys.stderr)

@@ -45,6 +45,22 @@ def test_other_protocols(capsys: pytest.CaptureFixture[str]) -> None:
     assert "reinvent4" in capsys.readouterr().err
 
 
+@pytest.mark.parametrize("more", [[], ["--serve", "reinvent4"]])
+def test_bytes_that_are_no_text(
+    more: list[str],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    file = tmp_path / "a.smi"
+    file.write_bytes(b"CC\xff\n")
+    for source in (str(file), "-"):
+        with file.open(encoding="utf-8") as stdin:
+            monkeypatch.setattr(sys, "stdin", stdin)
+            assert invoke(["score", "qed", source, *more]) == 3
+        assert "not UTF-8 text" in capsys.readouterr().err
+
+
 def test_a_run_leaves_files_of_molecules(tmp_path: Path) -> None:
     out = tmp_path / "run"
     assert invoke(["molecule", "median1", "--budget", "30", "--out", str(out), "--quiet"]) == 0
