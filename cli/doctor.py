@@ -10,7 +10,6 @@ import platform
 import re
 import shutil
 import sqlite3
-import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator
@@ -26,19 +25,19 @@ LITTLE_DISK = 1_000_000_000  # bytes
 
 @dataclass(frozen=True)
 class Finding:
-    """What was found of one thing; a `remedy` says that it is amiss, `grave` that runs fail."""
+    """What was found of one thing; a `remedy` says that it is amiss, `grave` how runs fail."""
 
     subject: str
     said: str
     remedy: str = ""
-    grave: bool = False
+    grave: type[DesignerError] | None = None
 
 
 def doctor(campaign: Path | None, *, allow_plugins: bool = False) -> None:
-    """Print the findings as they come; raises the gravest as an error."""
+    """Print the findings as they come; raises the gravest, that of the highest exit code."""
     from cli.preflight import examine, steps
 
-    worst: DesignerError | None = None
+    faults: list[DesignerError] = []
     rounds: list[Callable[[], Iterator[Finding]]] = [installation, machine, place]
     if campaign is None:
         rounds.append(steps)
@@ -48,13 +47,17 @@ def doctor(campaign: Path | None, *, allow_plugins: bool = False) -> None:
         try:
             for finding in findings():
                 _say(finding)
-                if finding.grave and worst is None:
-                    worst = InputError(f"{finding.subject}: {finding.said}; {finding.remedy}")
+                if finding.grave:
+                    told = f"{finding.subject}: {finding.said}; {finding.remedy}"
+                    faults.append(finding.grave(told))
         except DesignerError as problem:
             print(f"AMISS  {problem}", flush=True)
-            worst = problem
-    if worst is not None:
-        raise worst
+            faults.append(problem)
+        except ImportError as problem:  # what is missing was told with its remedy
+            print(f"AMISS  {problem}", flush=True)
+            faults.append(InputError(str(problem)))
+    if faults:
+        raise max(faults, key=lambda fault: fault.exit_code)
 
 
 def _say(finding: Finding) -> None:
@@ -69,15 +72,13 @@ def installation() -> Iterator[Finding]:
     from designer import __version__
 
     yield Finding("designer", f"{__version__}, data in {files('data')}")
-    old = sys.version_info < (3, 11)
-    upgrade = "install Python 3.11 or newer" if old else ""
-    yield Finding("python", f"{platform.python_version()} on {platform.platform()}", upgrade, old)
+    yield Finding("python", f"{platform.python_version()} on {platform.platform()}")
     for name, least in _wanted():
         yield _package(name, least)
     yield _optional("molscore", "the models of drd2, gsk3b and jnk3", "pip install 'designer[pmo]'")
     log = sqlite3.sqlite_version_info < (3, 22)
     newer = "use a Python with SQLite 3.22 or newer" if log else ""
-    yield Finding("sqlite", sqlite3.sqlite_version, newer, log)
+    yield Finding("sqlite", sqlite3.sqlite_version, newer, InputError if log else None)
 
 
 def _wanted() -> list[tuple[str, str]]:
@@ -95,9 +96,9 @@ def _package(name: str, least: str) -> Finding:
     try:
         there = version(name)
     except PackageNotFoundError:
-        return Finding(name, "missing", remedy, grave=True)
+        return Finding(name, "missing", remedy, grave=InputError)
     if _numbers(there) < _numbers(least):
-        return Finding(name, f"{there}, older than {least}", remedy, grave=True)
+        return Finding(name, f"{there}, older than {least}", remedy, grave=InputError)
     return Finding(name, there)
 
 
@@ -143,8 +144,9 @@ def _gpu(number: int) -> Finding:
         why = str(problem).partition("\n")[0][:120]
         return Finding(name, f"does not compute ({why})", "check its driver, or use --device cpu")
     said = f"{torch.cuda.get_device_name(number)}, {free / 1e9:.1f} of {whole / 1e9:.1f} GB free"
-    wrong = total != 64 * 64
-    return Finding(name, said, "its sums are wrong: do not use it" if wrong else "", wrong)
+    if total != 64 * 64:
+        return Finding(name, said, "its sums are wrong: do not use it", InputError)
+    return Finding(name, said)
 
 
 def place() -> Iterator[Finding]:
@@ -167,7 +169,9 @@ def place() -> Iterator[Finding]:
                 run.store.keep([Evaluation(0, "key", "text", {"x": 1.0})], durable=True)
                 seconds = time.perf_counter() - started
         except DesignerError as problem:
-            yield Finding("runs", str(problem), "put runs on a local disk with --out", grave=True)
+            yield Finding(
+                "runs", str(problem), "put runs on a local disk with --out", grave=type(problem)
+            )
             return
     slow = "put runs on a local disk with --out" if seconds > 1 else ""
     yield Finding("runs", f"locks and a durable record work ({1e3 * seconds:.0f} ms a write)", slow)

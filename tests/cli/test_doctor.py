@@ -14,6 +14,7 @@ import torch
 
 from cli import doctor
 from cli.main import invoke
+from designer.errors import DiskFullError
 
 FOLD = """[campaign]
 budget = 20
@@ -77,6 +78,18 @@ def test_faults_are_named_with_their_remedy_and_exit_code(said: Said) -> None:
     assert "could not measure known designs" in err and "no licence found" in err
     code, out, err = said('kind = "mine.py:pair"\ncolumn = "a"\n')
     assert code == 3 and "--allow-plugins" in err
+
+
+def test_the_exit_code_is_that_of_the_gravest_finding(
+    said: Said, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*args: Any, **named: Any) -> None:
+        raise DiskFullError("the disk is full")
+
+    monkeypatch.setattr("designer.store.Store.keep", full)
+    code, out, err = said('kind = "enrgy"\n')
+    assert code == DiskFullError.exit_code and "full" in err
+    assert out.count("AMISS") == 2
 
 
 def test_packages(monkeypatch: pytest.MonkeyPatch) -> None:
