@@ -1,14 +1,15 @@
 """Search in the loop: generations of expressions bred, judged and selected in arrays.
 
-Every call is a search of its own, from the best designs so far or from scratch (a restart), so
-nothing has to be remembered between calls. Genetic operators as in NGGP (Mundhenk et al. 2021),
-and children made to measure (`tasks.symbolic.semantic`). What it scores is counted.
+Every call is a search of its own, from the best designs so far or from scratch (a restart); all
+that is remembered between calls is how often nothing closed a context exactly. Genetic operators
+as in NGGP (Mundhenk et al. 2021), and children made to measure (`tasks.symbolic.semantic`). What
+it scores is counted.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any
 
@@ -35,6 +36,8 @@ from tasks.symbolic.units import unit_tables
 EXACT = 1e-20  # an nmse this small is the rounding of the law itself
 _TINY = 1e-26  # keeps logarithms finite
 _JOINED = 24  # data points on which two blocks are joined
+_MISSES = 400  # contexts that nothing closes before they are tried half as often
+_SELDOM = 4  # generations between tries at the most
 
 
 @dataclass(frozen=True)
@@ -88,6 +91,7 @@ class Evolution:
     tournament: int = 4
     blocks: int = 10_000  # small expressions that are ready to be built in
     points: int = 64  # at most so many data points are looked at to choose a block
+    rows: int = 256  # and so many to score an expression, drawn anew for every call
     pairs: int = 50_000  # small expressions of which two may close a context exactly; 0: none
     contexts: int = 8  # contexts tried so in a generation
     poly: bool = False  # whether quotients of polynomials may close a context too
@@ -95,6 +99,7 @@ class Evolution:
     device: str = "cpu"
     purse: Purse | None = None
     guesses: tuple[Expression, ...] = ()  # formulas to start from, handed over at every call
+    missed: dict[str, int] = field(init=False, default_factory=dict, compare=False, repr=False)
 
     def __call__(
         self, parents: Sequence[Expression], count: int, rng: np.random.Generator, /
@@ -102,6 +107,23 @@ class Evolution:
         """Return at most `count` of the best expressions found."""
         found = _Call(self, parents, rng).best(count - len(self.guesses))
         return [*self.guesses, *found]
+
+    def state(self) -> dict[str, Any]:
+        """Return what is remembered between calls."""
+        return dict(self.missed)
+
+    def restore(self, state: Mapping[str, Any]) -> None:
+        """Go back to exactly what `state` returned."""
+        self.missed.clear()
+        self.missed.update({name: int(count) for name, count in state.items()})
+
+    @property
+    def every(self) -> int:
+        """How many generations lie between two tries to close contexts exactly.
+
+        On noisy data nothing is exact: what misses again and again is tried less often.
+        """
+        return min(_SELDOM, 1 + self.missed.get("contexts", 0) // _MISSES)
 
     @cached_property
     def alphabet(self) -> v.Alphabet:
@@ -148,6 +170,15 @@ class Evolution:
         """The table on the device."""
         return points_of(self.table, groups=True).to(self.device)
 
+    def drawn(self, rng: np.random.Generator) -> Points:
+        """Return the rows that a call looks at: all, or `rows` of them."""
+        count = len(self.table.y)
+        if count <= self.rows or self.table.groups is not None:
+            return self.data
+        rows = np.sort(rng.choice(count, size=self.rows, replace=False))
+        part = self.table.rows(rows)
+        return self.data if np.ptp(part.y) == 0 else points_of(part).to(self.device)
+
 
 class _Call:
     """One search."""
@@ -157,6 +188,7 @@ class _Call:
     ) -> None:
         self.made, self.rng, self.env = made, rng, made.environment
         self.a, self.aim, self.library = made.alphabet, made.aim, made.environment.library
+        self.data = made.drawn(rng)
         self.price = float(rng.choice([0.02, 0.05, 0.1, 0.2, 0.4]))  # of a token, in log error
         self.seen = np.zeros(0, dtype=np.int64)
         self.hall = self._nobody()
@@ -173,16 +205,18 @@ class _Call:
         return self._designs(chosen.take(np.sort(picked)))
 
     def _search(self, crowd: Crowd) -> None:
+        made = self.made
         self._remember(crowd)
-        for generation in range(self.made.generations):
+        for generation in range(made.generations):
             if len(crowd) < 2 or self._spent() or self._exact():
                 break
             children = self._judged(self._children(crowd))
             self._remember(children)
             if self._exact():
                 break
-            children = children.plus(self._judged(self._met(crowd, generation == 0)))
-            self._remember(children)
+            if generation % made.every == 0:
+                children = children.plus(self._judged(self._met(crowd, generation == 0)))
+                self._remember(children)
             crowd = self._selected(crowd.plus(children))
         if self._exact():
             self._settle()
@@ -268,7 +302,10 @@ class _Call:
         at = np.concatenate([places, v.somewhere(parents.rows, rng)])
         usual = np.tile([1.0, 0.0], (len(chains), 1))
         outer = np.concatenate([usual, parents.outer])
-        return met(rows, at, outer, self.aim, made.meet, made.poly, a)
+        found = met(rows, at, outer, self.aim, made.meet, made.poly, a)
+        if not len(found):
+            made.missed["contexts"] = made.missed.get("contexts", 0) + len(rows)
+        return found
 
     def _measured(self, parents: Crowd) -> v.Made:
         modes = ["plain", "scale", "affine"] if self.made.constants else ["plain"]
@@ -330,7 +367,7 @@ class _Call:
         initial = rows.constants(self.library)
         settings = Settings(made.scale, made.offset, 1, 6)
         begin = torch.from_numpy(initial).to(device) if initial.shape[1] else None
-        fits = fit(tokens, self.library, made.data, settings, initial=begin)
+        fits = fit(tokens, self.library, self.data, settings, initial=begin)
         nmse = fits.nmse.cpu().numpy()
         outer = torch.stack([fits.scale, fits.offset], dim=1).cpu().numpy()
         held = rows.holding(fits.constants.cpu().numpy(), self.library)
@@ -371,7 +408,7 @@ class _Call:
         if not len(batch) or not constants.any() or made.table.groups is not None:
             return list(batch)  # numbers that differ by label are never held
         again = fit(
-            tokens.to(made.device), self.library, made.data, Settings(made.scale, made.offset)
+            tokens.to(made.device), self.library, self.data, Settings(made.scale, made.offset)
         ).nmse.cpu().numpy()  # fmt: skip
         out: list[Expression] = []
         numbers = crowd.rows.constants(self.library)

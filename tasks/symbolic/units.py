@@ -9,13 +9,15 @@ from __future__ import annotations
 import csv
 import io
 import re
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from designer.errors import InputError, nearest
@@ -134,6 +136,7 @@ class UnitTables:
     power: Tensor  # [A + 1] of the argument, 0 where it is no power
     plain: Tensor  # [A + 1] bool, arguments and value without unit
     target: Tensor | None  # [U]
+    host: tuple[NDArray[Any], ...]  # own, free, kinds and factors, for the compiled pass
 
 
 @lru_cache(maxsize=64)
@@ -148,20 +151,22 @@ def unit_tables(units: Units, library: Library, device: torch.device) -> UnitTab
     free = torch.zeros(A + 1, dtype=torch.bool)
     free[library.constant_id :] = units.free
     free[A] = False
-    kinds = [{**dict.fromkeys(SAME, 0.0), **PRODUCT, **POWERS}.get(n) is None and n for n in names]
+    known = {"", *SAME, *PRODUCT, *POWERS}
     parts = UnitTables(
         own=own,
         free=free,
         same=torch.tensor([n in SAME for n in names]),
         product=torch.tensor([PRODUCT.get(n, 0.0) for n in names], dtype=torch.float64),
         power=torch.tensor([POWERS.get(n, 0.0) for n in names], dtype=torch.float64),
-        plain=torch.tensor([bool(k) for k in kinds]),
+        plain=torch.tensor([n not in known for n in names]),
         target=None if units.target is None else torch.tensor(units.target, dtype=torch.float64),
+        host=(),
     )
-    moved: Mapping[str, Tensor | None] = {
-        name: None if value is None else value.to(device) for name, value in vars(parts).items()
-    }
-    return UnitTables(**moved)  # type: ignore[arg-type]
+    plain, power = parts.plain.long() * 4, (parts.power != 0).long() * 3
+    kinds = parts.same.long() + (parts.product != 0).long() * 2 + power + plain
+    host = (own, free, kinds, parts.product + parts.power)
+    moved = {name: it.to(device) for name, it in vars(parts).items() if isinstance(it, Tensor)}
+    return replace(parts, **moved, host=tuple(each.numpy() for each in host))
 
 
 def equal(a: Tensor, b: Tensor) -> Tensor:
@@ -174,31 +179,18 @@ def balance(trees: Trees, table: UnitTables) -> tuple[Tensor, Tensor, Tensor]:
 
     The target's unit is not looked at here (see `fits_target`).
     """
-    tokens = trees.tokens.clamp(min=-1)
-    token = torch.where(tokens >= 0, tokens, len(table.free) - 1)
-    L, N = tokens.shape
-    unit, free = table.own[token].clone(), table.free[token].clone()
-    good = torch.ones(N, dtype=torch.bool, device=tokens.device)
-    row = torch.arange(N, device=tokens.device)
-    for t in range(L - 1, -1, -1):
-        k, one, two = token[t], trees.first[t], trees.second[t]
-        a, b, fa, fb = unit[one, row], unit[two, row], free[one, row], free[two, row]
-        second = two > 0
-        fb = fb | ~second
-        same, product, power, plain = (
-            table.same[k], table.product[k], table.power[k], table.plain[k]
-        )  # fmt: skip
-        either = torch.where(fa.unsqueeze(1), b * second.unsqueeze(1), a)
-        zero = torch.zeros_like(a)
-        good &= ~(same & second & ~fa & ~fb & ~equal(a, b))
-        good &= ~(plain & ((~fa & ~equal(a, zero)) | (~fb & ~equal(b, zero))))
-        made = torch.where(same.unsqueeze(1), either, unit[t])
-        made = torch.where((product != 0).unsqueeze(1), a + product.unsqueeze(1) * b, made)
-        unit[t] = torch.where((power != 0).unsqueeze(1), a * power.unsqueeze(1), made)
-        loose = torch.where(same, fa & fb, free[t])
-        loose = torch.where(product != 0, fa | (fb & second), loose)
-        free[t] = torch.where(power != 0, fa, loose)
-    return unit, free, good
+    from tasks.symbolic.balancing import balance_rows
+
+    rows, device = trees.tokens.cpu().numpy(), trees.tokens.device
+    unit = np.empty((*rows.shape, table.own.shape[1]))
+    free, good = np.empty(rows.shape, dtype=np.bool_), np.empty(rows.shape[1], dtype=np.bool_)
+    links = (trees.first.cpu().numpy(), trees.second.cpu().numpy())
+    balance_rows(rows, *links, *table.host, _CLOSE, unit, free, good)
+    return (
+        torch.from_numpy(unit).to(device),
+        torch.from_numpy(free).to(device),
+        torch.from_numpy(good).to(device),
+    )
 
 
 def fits_target(trees: Trees, table: UnitTables) -> Tensor:
