@@ -138,24 +138,24 @@ def _fresh(
     """Return the blocks that are finite, lawful and unlike all before; `seen` learns them."""
     rows, values = part
     fine = np.isfinite(values).all(1) & (np.abs(values).max(1, initial=0.0) < 1e12)
-    prints = _prints(values)
-    _, first = np.unique(prints, return_index=True)
-    once = np.zeros(len(prints), dtype=bool)
+    marks = prints(values)
+    _, first = np.unique(marks, return_index=True)
+    once = np.zeros(len(marks), dtype=bool)
     once[first] = True
-    old = np.fromiter((p in seen for p in prints.tolist()), dtype=bool, count=len(prints))
+    old = np.fromiter((p in seen for p in marks.tolist()), dtype=bool, count=len(marks))
     keep = np.flatnonzero(fine & once & ~old)
     if len(keep):
         legal = env.lawful(read(torch.from_numpy(rows.tokens[keep][:, :size]), env.library))
         keep = keep[legal.numpy()]
-    seen.update(prints[keep].tolist())
+    seen.update(marks[keep].tolist())
     return rows.take(keep), values[keep]
 
 
-def _prints(values: Floats) -> Ints:
-    """Return [N] a hash of each row of values, rounded to `_DIGITS` significant digits."""
+def prints(values: Floats, digits: int = _DIGITS) -> Ints:
+    """Return [N] a hash of each row of values, rounded to so many significant digits."""
     with np.errstate(all="ignore"):
         scale = np.abs(values).max(1, keepdims=True)
-        step = 10.0 ** (np.ceil(np.log10(np.where(scale > 0, scale, 1.0))) - _DIGITS)
+        step = 10.0 ** (np.ceil(np.log10(np.where(scale > 0, scale, 1.0))) - digits)
         whole_numbers = np.rint(values / step) + 0.0
         sizes = np.log10(step).astype(np.int64)
     bits = np.ascontiguousarray(np.nan_to_num(whole_numbers)).view(np.int64)

@@ -24,11 +24,12 @@ from tasks.symbolic.environment import Expressions
 from tasks.symbolic.expression import Expression, ExpressionBatch, expression
 from tasks.symbolic.fitting import fit
 from tasks.symbolic.judging import held_numbers, points_of
-from tasks.symbolic.meeting import contexts, met
+from tasks.symbolic.meeting import Ways, contexts, met
 from tasks.symbolic.outer import Points, Settings
-from tasks.symbolic.pairs import Pairs, sketched
+from tasks.symbolic.pairs import sketched
 from tasks.symbolic.semantic import Aim, made_to_measure
 from tasks.symbolic.strips import Ints, Strips, stacked, strips
+from tasks.symbolic.sums import Sums
 from tasks.symbolic.table import Table
 from tasks.symbolic.trees import read
 from tasks.symbolic.units import unit_tables
@@ -37,6 +38,8 @@ EXACT = 1e-20  # an nmse this small is the rounding of the law itself
 _TINY = 1e-26  # keeps logarithms finite
 _JOINED = 24  # data points on which two blocks are joined
 _MISSES = 400  # contexts that nothing closes before they are tried half as often
+_THIRDS = 40  # of the smallest blocks, tried as the third of a sum for the target itself
+_BESIDE = 3000  # and from so many otherwise
 _SELDOM = 4  # generations between tries at the most
 
 
@@ -94,7 +97,8 @@ class Evolution:
     rows: int = 256  # and so many to score an expression, drawn anew for every call
     pairs: int = 50_000  # small expressions of which two may close a context exactly; 0: none
     contexts: int = 8  # contexts tried so in a generation
-    poly: bool = False  # whether quotients of polynomials may close a context too
+    sums: bool = True  # whether sums of blocks with coefficients may, where constants are written
+    ratios: bool = True  # whether quotients of polynomials may
     settle: int = 4000  # expressions tried for a simpler form once the law is exact
     device: str = "cpu"
     purse: Purse | None = None
@@ -156,14 +160,24 @@ class Evolution:
         return stock(self._open, x, self.blocks)
 
     @cached_property
-    def meet(self) -> Pairs | None:
-        """The blocks that are joined in twos."""
-        if not self.pairs or not self.contexts:
+    def ways(self) -> Ways | None:
+        """What may close a context exactly: the blocks, and how they are joined."""
+        if not self.contexts or not (self.pairs or self.ratios):
             return None
+        if not self.pairs:
+            return Ways(None, None, self.ratios, self.written, self.scale)
         few = min(_JOINED, len(self.aim.y))
         points = np.arange(few) * len(self.aim.y) // few
         bank = stock(self._open, self.aim.x[points], self.pairs, tried=4 * self.pairs)
-        return sketched(bank, points, self.constants)
+        waves = {"sin", "cos"} <= set(self.environment.library.operator_ids)
+        summed = Sums(bank, points, waves) if self.sums and self.constants else None
+        pairs = sketched(bank, points, True)
+        return Ways(pairs, summed, self.ratios, self.written, self.scale)
+
+    @property
+    def written(self) -> bool:
+        """Whether an expression may hold numbers at all."""
+        return self.constants or self.environment.coefficients > 0
 
     @cached_property
     def data(self) -> Points:
@@ -293,7 +307,7 @@ class _Call:
     def _met(self, crowd: Crowd, first: bool) -> Strips:
         """Return what closes contexts exactly: short chains, and places in parents."""
         made, a, rng = self.made, self.a, self.rng
-        if not made.contexts or (made.meet is None and not made.poly):
+        if made.ways is None:
             return self._nobody().rows
         half, width = made.contexts // 2, self.env.max_length
         chains, places = contexts(self.aim.bank, a, half, width, rng, plain=first)
@@ -302,7 +316,19 @@ class _Call:
         at = np.concatenate([places, v.somewhere(parents.rows, rng)])
         usual = np.tile([1.0, 0.0], (len(chains), 1))
         outer = np.concatenate([usual, parents.outer])
-        found = met(rows, at, outer, self.aim, made.meet, made.poly, a)
+        # a third block: one at random, small ones more often
+        beside = np.exp(rng.random(1) * np.log(_BESIDE)).astype(np.int64) - 1
+        found = met(rows, at, outer, self.aim, made.ways, a, beside)
+        if first and not made.missed and not len(found):  # the bare place, once, with many
+            found = met(
+                rows.take(np.arange(1)),
+                at[:1],
+                outer[:1],
+                self.aim,
+                made.ways,
+                a,
+                np.arange(_THIRDS),
+            )
         if not len(found):
             made.missed["contexts"] = made.missed.get("contexts", 0) + len(rows)
         return found

@@ -1,28 +1,36 @@
-"""Children that close a context exactly: with two blocks, or with a quotient of polynomials.
+"""Children that close a context exactly: with two blocks, a quotient of polynomials, or a sum.
 
 A context is an expression with one open place: a parent of which a subtree is taken out, or a
 short chain of operators and small blocks. The target is carried down to the place by inverting
-the operators on the way; where two blocks (see `tasks.symbolic.pairs`) or a quotient (see
-`tasks.symbolic.ratios`) are exactly what is wanted there, the law is found.
+the operators on the way; where two blocks (see `tasks.symbolic.pairs`), a quotient (see
+`tasks.symbolic.ratios`) or a sum (see `tasks.symbolic.sums`) is exactly what is wanted there, the
+law is found.
 """
 
 from __future__ import annotations
 
-from dataclasses import replace
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 
 import numpy as np
 
 from designer.protocols import Floats
 from tasks.symbolic.bank import Bank
 from tasks.symbolic.desired import Wanted
-from tasks.symbolic.pairs import Pair, Pairs, meeting
+from tasks.symbolic.library import Library
+from tasks.symbolic.pairs import Pairs, meeting
 from tasks.symbolic.ratios import Written, ratio, written
 from tasks.symbolic.semantic import Aim, walked
-from tasks.symbolic.strips import Ints, Segment, Strips, ends, joined, single, strips, whole
-from tasks.symbolic.variation import Alphabet, Made, blocks, gathered, replaced
+from tasks.symbolic.strips import Ints, Strips, ends, joined, single, strips, whole
+from tasks.symbolic.sums import Sums, Term, sums
+from tasks.symbolic.trees import PAD
+from tasks.symbolic.variation import Alphabet, blocks, gathered, replaced
+from tasks.symbolic.whole import number, spelled
 
 _CHAIN = 3  # operators of the longest chain
 _SMALL = 3  # tokens of the largest block beside it
+_FEW = 4  # sums that are handed over for a context
+_CLOSE = 1e-9  # a factor this close to 1 is none
 
 
 def contexts(
@@ -57,63 +65,137 @@ def contexts(
     return rows, at
 
 
+@dataclass(frozen=True)
+class Ways:
+    """What may close a context."""
+
+    pairs: Pairs | None = None
+    sums: Sums | None = None
+    ratios: bool = False
+    constants: bool = True  # whether numbers may be written; else whole ones are spelled
+    scaled: bool = False  # whether a factor in front of the whole is fitted
+
+
 def met(
-    rows: Strips, at: Ints, outer: Floats, aim: Aim, pairs: Pairs | None, poly: bool, a: Alphabet
+    rows: Strips, at: Ints, outer: Floats, aim: Aim, ways: Ways, a: Alphabet, beside: Ints
 ) -> Strips:
     """Return the rows with the subtree at `at` replaced by what fits there exactly.
 
     `outer` [N, 2] is each row's scale and offset. Rows that nothing fits have no child; some
-    have several. `poly` also tries quotients of polynomials.
+    have several. `beside` are the blocks that sums may have as a third.
     """
     with np.errstate(all="ignore"):
         root = (aim.y - outer[:, 1:]) / outer[:, :1]
-        wanted = walked(rows, at, Wanted(root, np.ones_like(root)), aim, a)[0].values
-    stop = ends(rows, at, a.arity) if len(rows) else at
-    made = [] if pairs is None else [_paired(rows, at, stop, wanted, pairs, a)]
-    if poly:
-        made.append(_divided(rows, at, stop, wanted, aim.x, a))
-    return gathered(made)
-
-
-def _paired(rows: Strips, at: Ints, stop: Ints, wanted: Floats, pairs: Pairs, a: Alphabet) -> Made:
-    names = frozenset(a.library.operator_ids)
-    found: list[tuple[int, Pair]] = []
-    for row, values in enumerate(wanted[:, pairs.points]):
-        found += [(row, pair) for pair in meeting(values, pairs, names)]
-    which = np.array([row for row, _ in found], dtype=np.int64)
-    pieces = _pieces([pair for _, pair in found], pairs.bank, a)
-    return replaced(rows.take(which), at[which], stop[which], pieces)
-
-
-def _divided(rows: Strips, at: Ints, stop: Ints, wanted: Floats, x: Floats, a: Alphabet) -> Made:
-    """Return the rows with a quotient of polynomials in place, where one fits."""
+        wanted = walked(rows, at, Wanted(root, np.ones_like(root)), aim, a)[0]
     found: list[tuple[int, Written]] = []
-    for row, values in enumerate(wanted):
-        quotient = ratio(values, x)
-        spelled = None if quotient is None else written(quotient, a.library)
-        if spelled is not None:
-            found.append((row, spelled))
+    variable = int((aim.x != 0).all(0).argmax())  # of which 1 is a quotient
+    for row, values in enumerate(wanted.values):
+        unit = None if wanted.units is None else wanted.units[row]
+        own = _paired(values, ways, a.library, variable)
+        own += _divided(values, ways, aim.x, a.library, variable)
+        if not own:
+            own = _summed(values, ways, unit, a.library, beside, bool(at[row] == 0))
+        found += [(row, each) for each in own]
     which = np.array([row for row, _ in found], dtype=np.int64)
-    width = max((len(spelled) for _, spelled in found), default=1)
-    block = strips([[token for token, _ in spelled] for _, spelled in found], width)
-    for i, (_, spelled) in enumerate(found):
-        block.numbers[i, : len(spelled)] = [number for _, number in spelled]
-    return replaced(rows.take(which), at[which], stop[which], [whole(block)])
+    width = max((len(tokens) for _, tokens in found), default=1)
+    block = strips([[token for token, _ in tokens] for _, tokens in found], width)
+    for i, (_, tokens) in enumerate(found):
+        block.numbers[i, : len(tokens)] = [value for _, value in tokens]
+    stop = ends(rows, at, a.arity) if len(rows) else at
+    return gathered([replaced(rows.take(which), at[which], stop[which], [whole(block)])])
 
 
-def _pieces(found: list[Pair], bank: Bank, a: Alphabet) -> list[Segment]:
-    """Return [shift +] [factor *] operator, first, second for each pair."""
-    ids, N = a.library.operator_ids, len(found)
-    zero = np.zeros(N, dtype=np.int64)
-    constant = np.full(N, a.library.constant_id)
-    factor, shift = np.array([(p.factor, p.shift) for p in found]).reshape(N, 2).T
-    scaled, shifted = (factor != 1.0).astype(np.int64), (shift != 0.0).astype(np.int64)
-    out: list[Segment] = []
-    for name, present, value in (("add", shifted, shift), ("mul", scaled, factor)):
-        for strip, _, _ in (single(np.full(N, ids.get(name, 0))), single(constant, value)):
-            out.append((strip, zero, present))
-    out.append(single(np.array([ids[p.operator] for p in found], dtype=np.int64)))
-    for chosen in ([p.first for p in found], [p.second for p in found]):
-        block = bank.rows.take(np.array(chosen, dtype=np.int64))
-        out.append(whole(block))
-    return out
+def _paired(values: Floats, ways: Ways, library: Library, variable: int) -> list[Written]:
+    pairs, out = ways.pairs, []
+    if pairs is None:
+        return []
+    names = frozenset(library.operator_ids)
+    for pair in meeting(values[pairs.points], pairs, names, _FEW if ways.constants else 4 * _FEW):
+        blocks = [_tokens(pairs.bank, i) for i in (pair.first, pair.second)]
+        made = _plain([library.operator_ids[pair.operator], *blocks[0], *blocks[1]])
+        whole_ = None if ways.constants else variable
+        out.append(
+            _shifted(_scaled(made, pair.factor, library, whole_), pair.shift, library, whole_)
+        )
+    return [each for each in out if each]
+
+
+def _divided(
+    values: Floats, ways: Ways, x: Floats, library: Library, variable: int
+) -> list[Written]:
+    """Return a quotient of polynomials, where one fits."""
+    quotient = ratio(values, x) if ways.ratios else None
+    if quotient is None:
+        return []
+    plain = spelled(quotient, library, variable) if not ways.constants else None
+    made = written(quotient, library) if plain is None else _plain(plain)
+    return [made] if made else []
+
+
+def _summed(
+    values: Floats, ways: Ways, unit: Floats | None, library: Library, beside: Ints, root: bool
+) -> list[Written]:
+    """Return sums with coefficients, where some fit."""
+    if ways.sums is None or not ways.constants or not {"add", "mul"} <= set(library.operator_ids):
+        return []
+    out: list[Written] = []
+    among, goal = ways.sums, values[ways.sums.points]
+    count = len(among.family(unit).block)
+    for third in (None, *(int(i) for i in beside if i < count)):
+        for one in sums(goal, among, unit, third):
+            by = one.terms[0].coefficient if root and ways.scaled else 1.0
+            parts = [_term(term, term.coefficient / by, among.bank, library) for term in one.terms]
+            made = parts[0]
+            for more in parts[1:]:
+                made = [(library.operator_ids["add"], np.nan), *made, *more]
+            out.append(_shifted(made, one.shift / by, library, None))
+    return sorted(out, key=len)[:_FEW]
+
+
+def _term(term: Term, coefficient: float, bank: Bank, library: Library) -> Written:
+    block, ids = _plain(_tokens(bank, term.block)), library.operator_ids
+    if term.phase is not None:
+        block = [(ids["sin"], np.nan), *_shifted(block, term.phase, library, None)]
+    return _scaled(block, coefficient, library, None)
+
+
+def _scaled(made: Written, factor: float, library: Library, variable: int | None) -> Written:
+    """Return factor * made; [] where it cannot be written. `variable` spells whole numbers."""
+    if abs(factor - 1.0) < _CLOSE or not made:
+        return made
+    ids = library.operator_ids
+    for name, value in (("mul", factor), ("div", 1 / factor if factor else np.nan)):
+        spelt = _number(value, library, variable)
+        if spelt and name in ids:
+            return [(ids[name], np.nan), *made, *spelt]
+    return []
+
+
+def _shifted(made: Written, shift: float, library: Library, variable: int | None) -> Written:
+    """Return made + shift; [] where it cannot be written."""
+    if shift == 0.0 or not made:
+        return made
+    ids = library.operator_ids
+    for name, value in (("add", shift), ("sub", -shift)):
+        spelt = _number(value, library, variable)
+        if spelt and name in ids:
+            return [(ids[name], np.nan), *made, *spelt]
+    return []
+
+
+def _number(value: float, library: Library, variable: int | None) -> Written:
+    if variable is None:
+        return [(library.constant_id, value)]
+    near = round(value) if np.isfinite(value) and abs(value) < 1e6 else 0
+    plain = number(near, library, variable) if abs(value - near) < 1e-8 else None
+    return [] if plain is None else _plain(plain)
+
+
+def _plain(tokens: Sequence[int]) -> Written:
+    return [(token, np.nan) for token in tokens]
+
+
+def _tokens(bank: Bank, block: int) -> list[int]:
+    row = bank.rows.tokens[block]
+    tokens: list[int] = row[row != PAD].tolist()
+    return tokens

@@ -59,6 +59,8 @@ def task(
     search: Literal["evolution", "genetic", "none"] = "evolution",
     measure: bool = True,
     pairs: bool = True,
+    sums: bool = True,
+    ratios: bool = True,
     poly: bool = False,
     units: str | Path | None = None,
     free_units: bool = False,
@@ -96,8 +98,10 @@ def task(
                 genetic (one), or none
     measure     whether evolution also builds in what the target asks for at some place
     pairs       whether evolution also looks for two blocks that are exactly what a place wants
-    poly        whether it also looks for quotients of polynomials there, with coefficients by
-                least squares; these may hold more numbers than `constants`
+    sums        whether it also looks for sums of two or three blocks, each with a factor
+    ratios      whether it also looks for quotients of polynomials; where no number may be
+                written, those with whole coefficients, in plain symbols: 2 is (x + x)/x
+    poly        whether these quotients may hold more numbers than `constants`
     units       CSV file with the columns name,unit: equations must then balance
     free_units  whether constants may have units of their own
     inputs      headers of the columns to explain by; left out: all others
@@ -153,6 +157,8 @@ def task(
         search=search,
         measure=measure,
         pairs=pairs,
+        sums=sums,
+        ratios=ratios,
         poly=poly,
         units=None if units is None else _units(units, parts.whole, free_units),
     )
@@ -174,6 +180,8 @@ def make_task(
     search: Literal["evolution", "genetic", "none"] = "evolution",
     measure: bool = True,
     pairs: bool = True,
+    sums: bool = True,
+    ratios: bool = True,
     poly: bool = False,
     units: Units | None = None,
     guesses: Sequence[Expression] = (),
@@ -210,11 +218,13 @@ def make_task(
         )
     given, doubts = begin(guesses, bred, table)
     if search == "evolution":
-        breed = Evolution(bred, table, scale=scale, offset=offset, poly=poly, guesses=given)
+        breed = Evolution(
+            bred, table, scale=scale, offset=offset, sums=sums, ratios=ratios or poly, guesses=given
+        )
         breed = breed if measure else replace(breed, measure=0.0)
         breed = breed if pairs else replace(breed, pairs=0)
         if table.groups is not None:  # no single numbers lead from an expression to the target
-            breed = replace(breed, measure=0.0, pairs=0, poly=False)
+            breed = replace(breed, measure=0.0, pairs=0, ratios=False)
     elif search == "genetic":
         breed = Genetic(bred)
     return Task(

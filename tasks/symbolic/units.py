@@ -185,7 +185,8 @@ def balance(trees: Trees, table: UnitTables) -> tuple[Tensor, Tensor, Tensor]:
     unit = np.empty((*rows.shape, table.own.shape[1]))
     free, good = np.empty(rows.shape, dtype=np.bool_), np.empty(rows.shape[1], dtype=np.bool_)
     links = (trees.first.cpu().numpy(), trees.second.cpu().numpy())
-    balance_rows(rows, *links, *table.host, _CLOSE, unit, free, good)
+    own, loose, kinds, factors = table.host
+    balance_rows(rows, *links, own, loose, kinds, factors, _CLOSE, unit, free, good)
     return (
         torch.from_numpy(unit).to(device),
         torch.from_numpy(free).to(device),

@@ -11,7 +11,7 @@ from tasks.symbolic.environment import Expressions
 from tasks.symbolic.evolution import Evolution
 from tasks.symbolic.fitting import evaluate
 from tasks.symbolic.library import library
-from tasks.symbolic.meeting import contexts, met
+from tasks.symbolic.meeting import Ways, contexts, met
 from tasks.symbolic.pairs import meeting, sketched
 from tasks.symbolic.strips import ends
 from tasks.symbolic.table import make_table
@@ -85,11 +85,12 @@ def test_a_law_of_two_blocks_in_a_context_is_met() -> None:
     table = make_table(x, np.log(2.5 * np.sin(x[:, 0]) * (x[:, 1] + x[:, 0] * x[:, 1])), ["x", "y"])
     env = Expressions(WITH, max_length=24)
     evolution = Evolution(env, table, blocks=300, pairs=3000)
-    assert evolution.meet is not None
+    assert evolution.ways is not None
     a, rng = alphabet(WITH), np.random.default_rng(0)
     rows, at = contexts(evolution.aim.bank, a, 400, 24, rng)
     outer = np.tile([1.0, 0.0], (400, 1))
-    children = met(rows, at, outer, evolution.aim, evolution.meet, False, a)
+    ways = Ways(evolution.ways.pairs)
+    children = met(rows, at, outer, evolution.aim, ways, a, np.arange(0))
     assert len(children)
     given = torch.from_numpy(children.constants(WITH))
     f = evaluate(torch.from_numpy(children.tokens), WITH, torch.from_numpy(x), given).numpy()

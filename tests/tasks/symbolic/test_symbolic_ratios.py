@@ -14,6 +14,7 @@ from tasks.symbolic.library import library
 from tasks.symbolic.ratios import Ratio, ratio, written
 from tasks.symbolic.table import make_table
 from tasks.symbolic.trees import pack
+from tasks.symbolic.whole import number, spelled
 
 KOZA = library("koza", ["x", "y"], constant=True)
 LAWS = {
@@ -71,11 +72,49 @@ def test_noise_has_no_quotient_and_odd_inputs_do_no_harm() -> None:
     assert ratio(rng.normal(size=40), np.zeros((40, 1))) is None
 
 
+@pytest.mark.parametrize("name", ["R-1", "R-2", "degree 9", "two variables", "all negative"])
+def test_whole_coefficients_are_spelled_in_plain_tokens(name: str) -> None:
+    law, length = {
+        "R-1": (lambda x, y: (x + 1) ** 3 / (x * x - x + 1), 31),
+        "R-2": (lambda x, y: (x**5 - 3 * x**3 + 1) / (x**2 + 1), 27),
+        "degree 9": (lambda x, y: sum(x**k for k in range(1, 10)), 33),
+        "two variables": (lambda x, y: x**4 - x**3 + y**2 / 2 - y, 27),
+        "all negative": (lambda x, y: -1 - 2 * x * x * y - y, 19),
+    }[name]
+    one = name in ("R-1", "R-2", "degree 9")
+    plain = library("koza", ["x"] if one else ["x", "y"])
+    x = points(len(plain.variables))
+    found = ratio(law(x[:, 0], x[:, -1]), x)
+    assert found is not None
+    tokens = spelled(found, plain)
+    assert tokens is not None and len(tokens) <= length
+    far = points(x.shape[1], 50) * 3
+    values = evaluate(pack([tokens]), plain, torch.from_numpy(far))[0].numpy()
+    np.testing.assert_allclose(values, law(far[:, 0], far[:, -1]), rtol=1e-9)
+
+
+def test_numbers_are_spelled_and_odd_coefficients_are_not() -> None:
+    plain = library("koza", ["x"])
+    for n in range(1, 10):
+        tokens = number(n, plain)
+        assert tokens is not None
+        given = torch.tensor([[0.3], [-2.0]], dtype=torch.float64)
+        assert evaluate(pack([tokens]), plain, given)[0].tolist() == pytest.approx([n, n])
+    assert number(10, plain) is None and number(0, plain) is None
+    assert number(2, library(["mul", "sin"], ["x"])) is None
+    assert spelled(Ratio({(1,): 0.31}, {(0,): 1.0}), plain) is None
+    assert spelled(Ratio({(1,): 11.0}, {(0,): 1.0}), plain) is None
+    halves = spelled(Ratio({(1,): 0.5, (2,): 1.0}, {(0,): 1.0}), plain)
+    assert halves is not None
+    here = torch.tensor([[3.0]], dtype=torch.float64)
+    assert float(evaluate(pack([halves]), plain, here)) == pytest.approx(10.5)
+
+
 def test_evolution_writes_it_within_a_function_although_the_mask_writes_no_constants() -> None:
     x = np.random.default_rng(0).uniform(0, 2, (30, 2))
     y = np.log((1 + 3 * x[:, 0] ** 2 + x[:, 1]) / (2 + x[:, 0] * x[:, 1]))
     env = Expressions(KOZA, max_length=30, max_constants=0, coefficients=16, distinct=("sub",))
     table = make_table(x, y, ["x", "y"])
-    evolution = Evolution(env, table, population=100, blocks=300, pairs=0, poly=True)
+    evolution = Evolution(env, table, population=100, blocks=300, pairs=0)
     found = evolution([], 60, np.random.default_rng(0))
     assert Fit(table, scale=False)(found).columns["nmse"].min() <= EXACT
