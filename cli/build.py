@@ -2,23 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, fields, replace
-from pathlib import Path
 from typing import Any
 
 import torch
 
 from cli.arms import with_proposers
+from cli.kinds import Kinds
+from cli.machine import Machine
 from cli.prior import Prior, adapt
-from designer import plugins
 from designer.campaign import Campaign
-from designer.config import Document, show
+from designer.config import Document
 from designer.constraints import Constraint, refuse_contradictions
 from designer.counterfactual import part_steps
 from designer.differentiable import DIFFERENTIABLE
-from designer.errors import InputError, listed
-from designer.laboratory import Laboratory
+from designer.errors import InputError
 from designer.learner import LEARNERS, Learner, LearnerSettings
 from designer.objective import Objective, Penalty, Term, identity
 from designer.policy import POLICIES
@@ -30,9 +29,6 @@ from designer.suiting import suits
 from designer.toml import Keys
 from designer.transforms import TRANSFORMS
 from oracles import OBJECTIVES, ORACLES, PENALTIES
-from oracles.isolation import Limits
-from oracles.pool import Parallel
-from oracles.registry import resolve_oracle
 from tasks import TASKS
 
 TABLES = (
@@ -41,34 +37,6 @@ TABLES = (
 )  # fmt: skip
 # any oracle may be a penalty and the other way round; where both have a name, their own wins
 WANTED, COSTS = PENALTIES | ORACLES | OBJECTIVES, ORACLES | OBJECTIVES | PENALTIES
-
-
-@dataclass(frozen=True)
-class Machine:
-    """The `[machine]` table: where a campaign runs. Results do not depend on `workers`."""
-
-    device: str = "auto"  # auto, cpu, cuda, cuda:N
-    workers: int = 1  # processes that judge
-    threads: int = 1  # of torch; small networks are slower on several
-
-    def __post_init__(self) -> None:
-        for name in ("workers", "threads"):
-            if getattr(self, name) < 1:
-                raise InputError(f"{name} is {getattr(self, name)}, expected at least 1")
-
-    def resolve(self) -> torch.device:
-        """Return the device; raises InputError for one that is not there."""
-        if self.device == "auto":
-            return torch.device("cuda" if torch.cuda.is_available() else "cpu")
-        kind, _, number = self.device.partition(":")
-        if kind not in ("cpu", "cuda") or (number and not number.isdigit()):
-            raise InputError(f"device is {self.device!r}, expected auto, cpu, cuda or cuda:N")
-        count = torch.cuda.device_count()
-        if kind == "cuda" and int(number or 0) >= count:
-            raise InputError(
-                f"device {self.device!r} is not there ({count} GPUs); try --device cpu"
-            )
-        return torch.device(self.device)
 
 
 @dataclass(frozen=True)
@@ -104,7 +72,7 @@ def build(document: Document, *, allow_plugins: bool = False) -> Parts:
     with document.blamed(("machine",)):
         device = machine.resolve()
     torch.set_num_threads(machine.threads)
-    use = _Plugins(document, allow_plugins)
+    use = Kinds(document, allow_plugins)
     task = build_task(document, allow_plugins=allow_plugins)
     task = with_proposers(document, task, settings, use.find)
     shared = {**task.context, "workers": machine.workers, "device": str(device)}
@@ -116,7 +84,7 @@ def build(document: Document, *, allow_plugins: bool = False) -> Parts:
 
 def build_task(document: Document, *, allow_plugins: bool = False) -> Task:
     """Return the task of the `[task]` table."""
-    use = _Plugins(document, allow_plugins)
+    use = Kinds(document, allow_plugins)
     make = use.find(("task",), TASKS)
     if "operator" not in parameters(make):
         task: Task = document.build(("task",), make)
@@ -129,7 +97,7 @@ def build_task(document: Document, *, allow_plugins: bool = False) -> Task:
     return task
 
 
-def _operator(document: Document, use: _Plugins, path: Keys) -> Any:
+def _operator(document: Document, use: Kinds, path: Keys) -> Any:
     """Return an operator of the user's for equations."""
     from tasks.symbolic.operators import own
 
@@ -143,7 +111,7 @@ def build_objective(
 
     `shared` is what oracles may ask for by parameter name.
     """
-    use = _Plugins(document, allow_plugins)
+    use = Kinds(document, allow_plugins)
     entries = document.table(("objective",), [])
     if not isinstance(entries, list) or not entries:
         raise document.error(("objective",), "the campaign needs at least one [[objective]] table")
@@ -163,11 +131,11 @@ def build_objective(
 
 def build_judge(document: Document, path: Keys, task: Task, *, allow_plugins: bool = False) -> Any:
     """Return the one oracle or penalty at `path`."""
-    use = _Plugins(document, allow_plugins)
+    use = Kinds(document, allow_plugins)
     return use.judge(path, {**task.context, "workers": 1}, WANTED)
 
 
-def _policy(document: Document, use: _Plugins, task: Task, seed: int) -> torch.nn.Module:
+def _policy(document: Document, use: Kinds, task: Task, seed: int) -> torch.nn.Module:
     make = use.find(("policy",), POLICIES, "recurrent")
     env = task.environment
     sizes = {"obs_size": env.obs_size, "num_actions": env.num_actions, "seed": seed}
@@ -178,7 +146,7 @@ def _policy(document: Document, use: _Plugins, task: Task, seed: int) -> torch.n
 
 def _learner(
     document: Document,
-    use: _Plugins,
+    use: Kinds,
     policy: Any,
     search: Settings,
     task: Task,
@@ -227,7 +195,7 @@ def suited(s: LearnerSettings, task: Task, search: Settings) -> LearnerSettings:
     return s
 
 
-def _term(document: Document, use: _Plugins, path: Keys, shared: Mapping[str, Any]) -> Term:
+def _term(document: Document, use: Kinds, path: Keys, shared: Mapping[str, Any]) -> Term:
     own = ("column", "weight", "transform", "ensemble")
     oracle = use.judge(path, shared, WANTED, own)
     shape: Any = identity
@@ -240,7 +208,7 @@ def _term(document: Document, use: _Plugins, path: Keys, shared: Mapping[str, An
     return term
 
 
-def _penalty(document: Document, use: _Plugins, path: Keys, shared: Mapping[str, Any]) -> Penalty:
+def _penalty(document: Document, use: Kinds, path: Keys, shared: Mapping[str, Any]) -> Penalty:
     own = ("column", "weight")
     oracle = use.judge(path, shared, COSTS, own)
     others = [key for key in document.table(path) if key not in own]
@@ -249,81 +217,10 @@ def _penalty(document: Document, use: _Plugins, path: Keys, shared: Mapping[str,
 
 
 def _constraint(
-    document: Document, use: _Plugins, path: Keys, shared: Mapping[str, Any]
+    document: Document, use: Kinds, path: Keys, shared: Mapping[str, Any]
 ) -> Constraint:
     own = tuple(f.name for f in fields(Constraint) if f.name != "oracle")
     oracle = use.judge(path, shared, COSTS, own)
     others = [key for key in document.table(path) if key not in own]
     bound: Constraint = document.build(path, Constraint, {"oracle": oracle}, leave=others)
     return bound
-
-
-@dataclass(frozen=True)
-class _Plugins:
-    """Finds what the `kind` of a table names."""
-
-    document: Document
-    allowed: bool
-
-    def find(
-        self, path: Keys, registry: Mapping[str, str], default: str | None = None
-    ) -> Callable[..., Any]:
-        """Return the callable that the table's `kind` names."""
-        kind = self._kind(path, registry, default)
-        base = self.document.base
-        with self.document.blamed((*path, "kind")):
-            found = plugins.resolve(kind, registry, allow_plugins=self.allowed, base=base)
-        self._anchor(path, kind)
-        return found
-
-    def judge(
-        self,
-        path: Keys,
-        shared: Mapping[str, Any],
-        registry: Mapping[str, str],
-        leave: tuple[str, ...] = (),
-    ) -> Any:
-        """Return an oracle: registered, a class or an object of the user's, or a function."""
-        kind = self._kind(path, registry, None)
-        base = self.document.base
-        with self.document.blamed((*path, "kind")):
-            make = resolve_oracle(kind, allow_plugins=self.allowed, base=base, registry=registry)
-        self._anchor(path, kind)
-        table = self.document.table(path)  # what the table says wins over what the task offers
-        injected = {name: value for name, value in shared.items() if name not in table}
-        oracle = self.document.build(path, make, injected, leave=(*leave, "isolate"))
-        limits = getattr(oracle, "isolation", None)
-        if "isolate" in table:
-            limits = self._limits((*path, "isolate"))
-        if limits is not None:
-            return Parallel(oracle, shared["workers"], limits=limits)
-        if shared["workers"] > 1 and not oracle.cheap and not isinstance(oracle, Laboratory):
-            return Parallel(oracle, shared["workers"])
-        return oracle
-
-    def _limits(self, path: Keys) -> Limits | None:
-        """Return what `isolate` says a design may cost; None where the oracle runs in here."""
-        table = self.document.table(path, False)
-        if isinstance(table, bool):
-            return Limits() if table else None
-        if not isinstance(table, dict):
-            raise self.document.error(path, f"{show(path)} is neither true nor a table of limits")
-        limits: Limits = self.document.build(path, Limits)
-        return limits
-
-    def _kind(self, path: Keys, registry: Mapping[str, str], default: str | None) -> str:
-        kind = self.document.table((*path, "kind"), default)
-        if isinstance(kind, str):
-            return kind
-        known = listed(list(registry))
-        if kind is None:
-            raise self.document.error(path, f"{show(path)} needs a kind; known: {known}")
-        raise self.document.error((*path, "kind"), f"{show(path)}.kind is not text; known: {known}")
-
-    def _anchor(self, path: Keys, kind: str) -> None:
-        """Make a file's name absolute, so that the run can be resumed from anywhere."""
-        if plugins.is_file(kind):
-            name, attribute = kind.rsplit(":", 1)
-            file = (self.document.base / Path(name).expanduser()).resolve()
-            self.document.table(path)["kind"] = f"{file}:{attribute}"
-            self.document.files[f"{show(path)} code"] = file

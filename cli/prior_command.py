@@ -15,7 +15,7 @@ from typing import Any, Protocol
 import numpy as np
 import torch
 
-from cli.build import Machine
+from cli.machine import Machine
 from cli.prior import ABOUT, WEIGHTS, about
 from cli.signals import stopping
 from designer import checkpoint, files

@@ -9,7 +9,7 @@ from typing import Any
 
 import torch
 
-from cli.build import Machine
+from cli.machine import Machine
 from cli.prior import WEIGHTS, about, find, tensors, weights
 from designer.policy import RecurrentPolicy
 from tasks.molecules import corpus

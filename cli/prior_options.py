@@ -61,7 +61,7 @@ def train(
     debug: Annotated[bool, typer.Option("--debug", help="Show the traceback of an error.")] = False,
 ) -> None:
     """Teach a prior by maximum likelihood; run again, the same command goes on."""
-    from cli.build import Machine
+    from cli.machine import Machine
     from cli.prior_command import Plan, Teachable, train
     from designer.errors import InputError
     from designer.likelihood import Lessons
@@ -98,7 +98,7 @@ def info(
     debug: Annotated[bool, typer.Option("--debug", help="Show the traceback of an error.")] = False,
 ) -> None:
     """Say what a prior is: size, data, validity, uniqueness and novelty of its samples."""
-    from cli.build import Machine
+    from cli.machine import Machine
     from cli.prior_info import info
 
     info(directory, samples, Machine(device, threads=threads), seed, as_json=as_json)
