@@ -27,6 +27,7 @@ from designer.objective import Objective
 from designer.proposing import engaged, memory_of, remind
 from designer.protocols import Scored, Task
 from designer.rehearsal import Rehearsal
+from designer.restarts import Restarts
 from designer.rollout import replay, rollout
 from designer.round import Asked, Batch, figures, rows
 from designer.settings import CLOCKS, Settings
@@ -78,6 +79,7 @@ class Campaign:
         self.rng = np.random.default_rng(settings.seed)
         self.rehearsal = Rehearsal(self.task, settings, self.device)
         self.elites, self.archive = self.rehearsal.elites, self.rehearsal.archive
+        self.restarts = Restarts(settings.restart, learner.state_dict() if settings.restart else {})
         self.filter = _filter(task, settings)
         self.multipliers = Multipliers(objective.constraints)
         self.steps, self.seconds, self.stale = 0, 0.0, 0
@@ -172,6 +174,7 @@ class Campaign:
         )
         learned |= self.rehearsal.imitate(self.learner, self.rng)
         self.multipliers.learn(scored, count)
+        self._begin_anew(scored)
         metrics = self._metrics(batch, scored, learned)
         if self.store is not None:
             # cheap designs make millions of rows nobody reads; elites and metrics are kept
@@ -210,6 +213,7 @@ class Campaign:
             "meter": self.meter.state(),
             "filter": self.filter.state() if self.filter is not None else {},
             "multipliers": self.multipliers.state(),
+            "restarts": self.restarts.state(),
             "proposer": memory_of(self.task.proposer),
             "pending": None if self.pending is None else self.pending.plain(),
         } | self.rehearsal.state()
@@ -226,6 +230,7 @@ class Campaign:
         if self.filter is not None:
             self.filter.restore(state["filter"])
         self.multipliers.restore(state["multipliers"])
+        self.restarts.restore(state["restarts"])
         if state["pending"] is not None:
             pending = state["pending"]
             proposed = [self.task.parse(text) for text in pending["proposed"]]
@@ -266,6 +271,13 @@ class Campaign:
         parents = [elite.design for elite in self.elites.best(self.settings.parents)]
         return self.task.proposer(parents, count, self.rng)
 
+    def _begin_anew(self, scored: Scored) -> None:
+        """Forget what was learned where that got no better for `restart` steps."""
+        measured = np.isfinite(scored.merit) & (scored.weight > 0)
+        if self.restarts.due(float(scored.reward[measured].max(initial=-np.inf))):
+            self.learner.load_state_dict(self.restarts.first)
+            self.rehearsal.forget()
+
     @property
     def bandit(self) -> Bandit | None:
         """The proposer, where it is one of several arms."""
@@ -287,7 +299,7 @@ class Campaign:
         best = self.archive.best[0].reward if self.archive.best else float("nan")
         counts = {"step": self.steps, "evaluations": self.meter.spent, "best": best}
         learning = {name: float(value) for name, value in learned.items()}
-        return counts | figures(batch, scored) | learning | self._prices()
+        return counts | figures(batch, scored) | learning | self._prices() | self.restarts.metrics()
 
     def _prices(self) -> Metrics:
         return self.multipliers.metrics() | (self.bandit.metrics() if self.bandit else {})

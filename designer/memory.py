@@ -74,6 +74,10 @@ class Elites:
             self._keys.discard(self._items.pop().key)
         return True
 
+    def clear(self) -> None:
+        """Forget all of them."""
+        self._items, self._keys = [], set()
+
     def wants(self, reward: float) -> bool:
         """Return whether a new design of that reward would be remembered."""
         if len(self._items) < self.capacity:

@@ -34,6 +34,11 @@ class Rehearsal:
         self.archive = Archive(settings.keep)
         self._walked: dict[str, Trajectory] = {}  # how the environment sees elites, by key
 
+    def forget(self) -> None:
+        """Begin with no elites again; what is to be reported stays."""
+        self.elites.clear()
+        self._walked = {}
+
     def remember(
         self, batch: Asked, scored: Scored, keep: NDArray[np.bool_], step: int, spent: int
     ) -> None:

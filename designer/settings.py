@@ -28,6 +28,7 @@ class Settings:
     steps: int | None = None
     target: float | None = None  # reward at which to stop
     patience: int = 0  # stop after so many steps without a new design; 0 = never
+    restart: int = 0  # learn anew after so many steps without a better design; 0 = never
     temperature: float = 1.0  # above 1 explores
     elites: int = 1000  # designs remembered for replay and as parents
     newest: bool = False  # of equally good elites the last come are kept, not the first
@@ -53,7 +54,9 @@ class Settings:
             _at_least(name, getattr(self, name), 1)
         for name in ("budget", "steps"):
             _at_least(name, getattr(self, name), 1)
-        for name in ("patience", "replay", "replay_from", "proposals", "bucket_size", "seed"):
+        for name in (
+            "patience", "restart", "replay", "replay_from", "proposals", "bucket_size", "seed",
+        ):  # fmt: skip
             _at_least(name, getattr(self, name), 0)
         if self.seed >= 2**63:
             raise InputError(f"seed is {self.seed}; expected less than 2**63")
