@@ -121,6 +121,7 @@ def line(row: Row) -> str:
     o = row.outcome
     mark = "recovered" if o.recovered else "on the front" if o.front else "not found"
     mark = "other form" if o.exact and not o.front else mark
+    mark = mark if row.who == OURS else ""  # a peer with numbers of seven digits is not judged
     return (
         f"{row.who:8s} {row.case:14s} seed {row.seed}  {mark:12s} {o.seconds:6.1f} s "
         f"{o.evaluations:9,d} evaluations  size {o.size:2d}  nmse {o.nmse:.1e}  "
@@ -153,12 +154,13 @@ def lines(found: Sequence[dict[str, Any]]) -> list[str]:
     """Return a summary as a Markdown table."""
     head = ["| suite | who | recovered | on the front | median s | R2 > 0.999 | median size |",
             "|---|---|---|---|---|---|---|"]  # fmt: skip
-    return head + [
-        f"| {s['suite']} | {s['who']} | {s['recovered']} of {s['runs']} "
-        f"({s['recovered'] / s['runs']:.1%}) | {s['front']} | {s['seconds']:.1f} "
-        f"| {s['accurate']} | {s['size']:g} |"
-        for s in found
-    ]
+    out = []
+    for s in found:
+        share = f"{s['recovered']} of {s['runs']} ({s['recovered'] / s['runs']:.1%})"
+        form = f"{share} | {s['front']}" if s["who"] == OURS else "not judged |"
+        out.append(f"| {s['suite']} | {s['who']} | {form} | {s['seconds']:.1f} | {s['accurate']} | "
+                   f"{s['size']:g} |")  # fmt: skip
+    return head + out
 
 
 def beside(rows: Sequence[Row]) -> list[str]:
