@@ -252,8 +252,11 @@ class Campaign:
     # -- the parts of a step -------------------------------------------------------------
 
     def _open(self) -> None:
-        """Let a proposer that begins by itself search before the policy makes its first design."""
-        if self.steps > 0 or self.archive.best:
+        """Let a proposer that begins by itself search before the policy makes its first design.
+
+        Designs to begin from are judged with the first batch instead.
+        """
+        if self.steps > 0 or self.archive.best or self.task.start:
             return
         asked = Asked([], self._proposals())
         if asked.designs:

@@ -93,6 +93,36 @@ def test_budget_steps_and_exhaustion_stop_exactly() -> None:
     assert result.stopped == "exhausted" and result.evaluations == 2
 
 
+def test_designs_to_begin_from_are_judged_once_with_the_first_batch() -> None:
+    calls: list[list[str]] = []
+
+    @dataclass
+    class Asked(Match):
+        def __call__(self, designs: Sequence[TokenDesign]) -> Any:
+            calls.append([design.key for design in designs])
+            return super().__call__(designs)
+
+    job = campaign(replace(SETTINGS, steps=2, budget=None), oracle=Asked())
+    begin = [ENV.parse(text) for text in ("abcabcaa", "dddd")]
+    job.task = replace(job.task, start=begin)
+    sampled: list[set[str]] = []
+    ask = job.ask
+
+    def watched() -> Any:
+        batch = ask()
+        designs = batch.designs[: batch.sampled]
+        sampled.append({design.key for design in designs if design is not None})
+        return batch
+
+    job.ask = watched  # type: ignore[method-assign]
+    seen: list[Any] = []
+    result = job.run(on_step=seen.append)
+    first = sampled[0] | {design.key for design in begin}
+    assert set(calls[0]) == first and len(calls[0]) == seen[0]["evaluations"] == len(first)
+    assert result.best[0].evaluation >= len(first)
+    assert "abcabcaa" in {elite.key for elite in job.elites.best(1000)}
+
+
 def test_same_seed_same_run_and_another_seed_another() -> None:
     first, second = campaign(replace(SETTINGS, steps=6)), campaign(replace(SETTINGS, steps=6))
     one, two = first.run(), second.run()
