@@ -16,12 +16,16 @@ from cli.options import Options
 from cli.progress import summary
 from cli.session import search
 from designer.campaign import Campaign
+from designer.differentiable import Dpg, Pathwise
 from designer.errors import Interrupted
 from designer.learner import LEARNERS, Learner, LearnerSettings
+from designer.objective import Objective, Term
 from designer.policy import RecurrentPolicy
 from designer.rollout import rollout
 from designer.rundir import RunDirectory
 from designer.settings import Settings
+from oracles.offlattice import AbEnergy
+from tasks.offlattice.task import task
 
 ENV = toy.LETTERS
 
@@ -111,6 +115,29 @@ def test_it_is_counted_shown_and_remembered() -> None:
     again.restore(half.state())
     again.run()
     assert toy.fingerprint(again) == toy.fingerprint(job)
+
+
+@pytest.mark.parametrize("kind", [Pathwise(), Dpg(), Dpg(critic="learned")])
+def test_learners_through_the_design_take_no_portions_and_end_resumably(
+    kind: Any, tmp_path: Path
+) -> None:
+    chain = task("ABBABBAB", "2d", relaxation=3)
+    score = Objective([Term(AbEnergy("ABBABBAB", "2d"), "score")])
+
+    def short(*given: Any) -> Any:
+        if job.steps == 2:
+            raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB")
+        return usual(*given)
+
+    with RunDirectory.create(tmp_path / "r", "", {}) as run:
+        policy = RecurrentPolicy(chain.environment.obs_size, 1, 8, seed=0, num_values=1)
+        learner = kind.learner(policy, chain.environment, score)
+        job = Campaign(chain, learner, score, Settings(batch_size=8, steps=3), store=run.store)
+        usual, learner.loss = learner.loss, short
+        with pytest.raises(Interrupted, match=r"GPU ran out of memory \(CUDA out of.*resume"):
+            search(job, run, Options(quiet=True))
+        state = run.load()
+        assert state is not None and state["steps"] == 2
 
 
 @pytest.mark.parametrize("where", ["learning", "sampling"])
