@@ -140,9 +140,8 @@ class Multipliers:
         if not admissible.any():
             return priced
         lowest = priced[admissible].min()
-        gap = max(
-            scored.reward[admissible].min() - scored.reward[~admissible].max(initial=-1e30), 0
-        )
+        invalid = scored.reward[~admissible & (scored.weight > 0)]
+        gap = max(scored.reward[admissible].min() - invalid.max(initial=-1e30), 0)
         return np.where(admissible, priced, np.minimum(scored.reward, lowest - min(gap, 1.0)))
 
     def keeps(self, scored: Scored) -> Any:

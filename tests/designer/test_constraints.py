@@ -102,6 +102,16 @@ def test_prices_lower_the_reward_and_invalid_rows_stay_lowest() -> None:
     assert multipliers.keeps(rows).tolist() == [True, False, False]
 
 
+def test_an_unmeasured_row_changes_no_others_reward() -> None:
+    multipliers = Multipliers([bound(at_most=1.0, start=2.0)])
+    rows = scored([4.0, math.nan], reward=[-0.3, -1.3])
+    more = scored([4.0, math.nan, math.nan], reward=[-0.3, -1.3, 0.0])
+    more.weight[2] = 0.0
+    priced = multipliers.priced(rows)
+    assert priced[1] == priced[0] - 1.0
+    assert multipliers.priced(more)[:2].tolist() == priced.tolist()
+
+
 def test_a_mean_constraint_lets_single_designs_exceed_it() -> None:
     multipliers = Multipliers([bound(at_most=1.0, on_average=True)])
     assert multipliers.keeps(scored([0.5, 4.0])).all()
