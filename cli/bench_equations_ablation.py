@@ -20,6 +20,8 @@ CHANGES: Mapping[str, tuple[str, ...]] = {
     "no evolution": ("task.search=none", "campaign.proposals=0"),
     "nothing made to measure": ("task.measure=false",),
     "no pairs": ("task.pairs=false",),
+    "no sums": ("task.sums=false",),
+    "no quotients of polynomials": ("task.ratios=false",),
     "no replay": ("campaign.replay=0",),
     "policy not taught": ("learner.lr=1e-30",),
     "poly": ("task.poly=true",),

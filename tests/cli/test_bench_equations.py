@@ -149,7 +149,7 @@ def test_the_comparison_counts_what_is_equal_to_rounding():
 
 def test_every_row_of_the_ablation_is_a_campaign_of_its_own(tmp_path: Path):
     rows = settings(Setting(units=True))
-    assert len(set(rows.values())) == len(rows) == 10 == len(settings(Setting())) + 1
+    assert len(set(rows.values())) == len(rows) == 12 == len(settings(Setting())) + 1
     data = sampled(CASE, 0, 0.0)
     for setting in rows.values():
         assert _campaign(CASE, 0, setting, Options(), data, tmp_path).settings.clock == "processor"
