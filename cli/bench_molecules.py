@@ -28,11 +28,10 @@ import torch
 from numpy.typing import NDArray
 
 from cli.options import Options
-from cli.prior import about, find, weights
+from cli.prior import find, network
 from designer.errors import InputError
 from designer.policy import RecurrentPolicy
 from designer.protocols import Measured
-from tasks.molecules.freely import Unmasked
 from tasks.molecules.sampler import sample, texts
 from tasks.molecules.smiles import Smiles
 
@@ -63,19 +62,14 @@ class Timed:
 def bench_molecules(prior: str | None, options: Options) -> None:
     """Print the figures; `prior` is a directory or a shipped prior's name."""
     folder = find(Path(prior or "zinc250k"))
-    facts = about(folder)
-    task = {k: v for k, v in facts["task"].items() if k not in ("kind", "representation")}
-    env = Unmasked(**task)
-    sizes = {k: v for k, v in facts["policy"].items() if k != "kind"}
-    policy = RecurrentPolicy(env.obs_size, env.num_actions, **sizes)
-    policy.load_state_dict(weights(folder))
+    env, policy = network(folder)
     cores = options.workers or os.cpu_count() or 1
     torch.set_num_threads(cores)
     found: dict[str, Any] = {"prior": str(folder), "cores": cores, "sampling": []}
     found["memory_mb"] = memory(folder)  # first: it is the largest child so far
     for batch in BATCHES:
         found["sampling"].append(sampling(env, policy, batch))
-    found["masked"] = masked(Smiles(**task), policy)
+    found["masked"] = masked(env, policy)
     torch.set_num_threads(1)
     found["scoring"] = scoring(env, policy, cores)
     print(json.dumps(found) if options.as_json else _told(found))

@@ -12,13 +12,17 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from importlib.resources import files
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
 
 from designer import checkpoint
 from designer.config import Document
 from designer.errors import InputError, nearest
+
+if TYPE_CHECKING:
+    from designer.policy import RecurrentPolicy
+    from tasks.molecules.smiles import Smiles
 
 ABOUT, WEIGHTS = "prior.json", "prior.safetensors"
 MAX_BYTES = 1 << 28  # of the weights
@@ -60,7 +64,7 @@ class Prior:
     def _weights(self) -> dict[str, torch.Tensor]:
         folder = find(self.run)
         if (folder / ABOUT).is_file():
-            return weights(folder)
+            return widened(weights(folder), about(folder))
         state = checkpoint.load(folder) if folder.is_dir() else None
         if state is None:
             raise InputError(
@@ -107,6 +111,55 @@ def weights(folder: Path) -> dict[str, torch.Tensor]:
         for name, value in tensors(folder).items()
         if name.startswith("policy.")
     }
+
+
+def widened(held: Mapping[str, torch.Tensor], facts: Mapping[str, Any]) -> dict[str, torch.Tensor]:
+    """Return weights with zeros for what molecules were not shown when they were taught.
+
+    Such columns come last, so the policy is the same as it was.
+    """
+    if facts["task"].get("kind") != "molecules":
+        return dict(held)
+    from tasks.molecules.observing import ADDED
+    from tasks.molecules.smiles import Smiles
+
+    wanted = Smiles(**settings(facts)).obs_size
+    out = dict(held)
+    for name in ("embed.weight", "gru.weight_ih_l0"):
+        first = held.get(name)
+        if first is None:
+            continue
+        if first.shape[1] == wanted - ADDED:
+            out[name] = torch.cat([first, first.new_zeros(len(first), ADDED)], dim=1)
+        break
+    return out
+
+
+def settings(facts: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the keyword arguments of `Smiles` that a prior of molecules was taught with."""
+    return {k: v for k, v in facts["task"].items() if k not in ("kind", "representation")}
+
+
+def network(folder: Path) -> tuple[Smiles, RecurrentPolicy]:
+    """Return the environment and the policy of a taught prior of molecules.
+
+    Raises InputError where its weights are of another network than it says.
+    """
+    from designer.policy import RecurrentPolicy
+    from tasks.molecules.smiles import Smiles
+
+    facts = about(folder)
+    env = Smiles(**settings(facts))
+    sizes = {k: v for k, v in facts["policy"].items() if k != "kind"}
+    policy = RecurrentPolicy(env.obs_size, env.num_actions, **sizes)
+    try:
+        policy.load_state_dict(widened(weights(folder), facts))
+    except RuntimeError as problem:
+        what = str(problem).splitlines()[-1].strip()
+        raise InputError(
+            f"{folder}: its weights do not fit what it says it is ({what}); teach it anew"
+        ) from None
+    return env, policy
 
 
 def tensors(folder: Path) -> dict[str, torch.Tensor]:

@@ -16,7 +16,7 @@ import numpy as np
 import torch
 
 from cli.machine import Machine
-from cli.prior import ABOUT, WEIGHTS, about
+from cli.prior import ABOUT, WEIGHTS, about, find, network, tensors
 from cli.signals import stopping
 from designer import checkpoint, files
 from designer.corpus import Corpus
@@ -44,6 +44,7 @@ class Plan:
     held_out: float = 0.02  # share of the molecules
     check: bool = True
     strict: bool = False
+    earlier: Path | None = None  # a prior to go on from; its tokens and sizes are kept
     lessons: Lessons = field(default_factory=Lessons)
 
     def __post_init__(self) -> None:
@@ -137,7 +138,9 @@ def prepare(plan: Plan, device: torch.device, say: Callable[[str], None]) -> Pre
     )  # fmt: skip
     for reason, count in read.left_out.items():
         say(f"left out, {reason}: {count:,} lines")
-    vocabulary, rare = corpus.vocabulary_of(read, plan.min_count)
+    first = None if plan.earlier is None else network(find(plan.earlier))
+    known = None if first is None else first[0].vocabulary
+    vocabulary, rare = corpus.vocabulary_of(read, plan.min_count, known)
     for word, count in sorted(rare.items()):
         say(f"left out, token {word!r} in {count} molecules only")
     env = Smiles(plan.max_length, plan.max_atoms, vocabulary=vocabulary)
@@ -149,9 +152,8 @@ def prepare(plan: Plan, device: torch.device, say: Callable[[str], None]) -> Pre
         raise InputError(f"{path}: only {len(rows)} molecules can be taught, expected more")
     order = np.random.default_rng(plan.lessons.seed).permutation(len(rows)).tolist()
     aside, taught = [rows[i] for i in order[:count]], [rows[i] for i in order[count:]]
-    sizes: dict[str, Any] = {"hidden": plan.hidden, "layers": plan.layers}
-    sizes["embedding"] = plan.embedding
-    net = RecurrentPolicy(env.obs_size, env.num_actions, **sizes, seed=plan.lessons.seed)
+    net = first[1] if first is not None else _fresh(plan, env)
+    sizes = {"hidden": net.hidden, "layers": net.layers, "embedding": net.embedding}
     teacher = Teacher(
         net.to(device), Corpus(env, taught, device=device, seed=plan.lessons.seed),
         Corpus(env, aside, device=device), plan.lessons,
@@ -166,11 +168,21 @@ def prepare(plan: Plan, device: torch.device, say: Callable[[str], None]) -> Pre
         "lessons": asdict(plan.lessons),
         "data": {"name": read.name, "sha256": read.digest, "taught": len(taught), "held": count},
     }
+    seen = torch.from_numpy(read.keys)
+    if plan.earlier is not None:
+        folder = find(plan.earlier)
+        facts["from"] = {k: about(folder)[k] for k in ("data", "lessons", "step", "held_out")}
+        seen = torch.from_numpy(np.union1d(tensors(folder)["seen"].numpy(), read.keys))
     say(
         f"{len(taught):,} molecules to teach, {count:,} held out, {len(vocabulary)} tokens, "
         f"{sum(p.numel() for p in net.parameters()):,} parameters on {device}"
     )
-    return Prepared(net, teacher, facts, torch.from_numpy(read.keys), "molecule")
+    return Prepared(net, teacher, facts, seen, "molecule")
+
+
+def _fresh(plan: Plan, env: Smiles) -> RecurrentPolicy:
+    sizes = {"hidden": plan.hidden, "layers": plan.layers, "embedding": plan.embedding}
+    return RecurrentPolicy(env.obs_size, env.num_actions, **sizes, seed=plan.lessons.seed)
 
 
 def _continued(ready: Prepared, out: Path, say: Callable[[str], None]) -> list[dict[str, Any]]:

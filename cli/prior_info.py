@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import json
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import torch
 
 from cli.machine import Machine
-from cli.prior import WEIGHTS, about, find, tensors, weights
+from cli.prior import WEIGHTS, about, find, network, tensors
 from designer.policy import RecurrentPolicy
 from tasks.molecules import corpus
+from tasks.molecules.design import Molecule
 from tasks.molecules.smiles import Smiles
 
 
@@ -41,19 +43,13 @@ def info(place: Path, count: int, machine: Machine, seed: int, *, as_json: bool)
 def measure(folder: Path, count: int, device: torch.device, seed: int) -> dict[str, Any]:
     """Return the figures that `info` prints: `valid` of the samples, `unique` of the valid,
     `novel` (not taught) of the unique ones."""
-    from tasks.molecules.freely import Unmasked
-
     facts, held = about(folder), tensors(folder)
-    task = {k: v for k, v in facts["task"].items() if k not in ("kind", "representation")}
-    masked, unmasked = Smiles(**task), Unmasked(**task)
-    sizes = {k: v for k, v in facts["policy"].items() if k != "kind"}
-    policy = RecurrentPolicy(masked.obs_size, masked.num_actions, **sizes)
-    policy.load_state_dict(weights(folder))
+    masked, policy = network(folder)
     policy.to(device)
     seen = set(held["seen"].tolist())
     found = {
-        name: _sampled(env, policy, count, device, seed, seen)
-        for name, env in (("masked", masked), ("unmasked", unmasked))
+        "masked": _judged(_walked(masked, policy, device), count, seed, seen),
+        "unmasked": _judged(_freely(masked, policy), count, seed, seen),
     }
     return {
         "parameters": sum(p.numel() for p in policy.parameters()),
@@ -63,22 +59,38 @@ def measure(folder: Path, count: int, device: torch.device, seed: int) -> dict[s
     }  # fmt: skip
 
 
-def _sampled(
-    env: Smiles,
-    policy: RecurrentPolicy,
-    count: int,
-    device: torch.device,
-    seed: int,
-    seen: set[int],
-) -> dict[str, float]:
+Draw = Callable[[int, int], list[Molecule | None]]  # how many, seed
+
+
+def _walked(env: Smiles, policy: RecurrentPolicy, device: torch.device) -> Draw:
+    """Return what samples as campaigns do: under the mask, step by step."""
     from designer.rollout import rollout
 
-    generator = torch.Generator().manual_seed(seed)
-    keys: list[str] = []
+    def draw(count: int, seed: int) -> list[Molecule | None]:
+        generator = torch.Generator().manual_seed(seed)
+        drawn: list[Molecule | None] = []
+        while len(drawn) < count:
+            size = min(1000, count - len(drawn))
+            rows = rollout(env, policy, size, generator, device=device)
+            drawn += env.decode(rows.actions.tolist())
+        return drawn
+
+    return draw
+
+
+def _freely(env: Smiles, policy: RecurrentPolicy) -> Draw:
+    """Return what samples without the mask, by compiled code on the CPU."""
+    from tasks.molecules.sampler import sample
+
+    def draw(count: int, seed: int) -> list[Molecule | None]:
+        return env.decode(sample(env, policy.cpu(), count, seed=seed).tolist())
+
+    return draw
+
+
+def _judged(draw: Draw, count: int, seed: int, seen: set[int]) -> dict[str, float]:
     started = time.perf_counter()
-    for done in range(0, count, 1000):
-        drawn = rollout(env, policy, min(1000, count - done), generator, device=device)
-        keys += [one.key for one in env.decode(drawn.actions.tolist()) if one is not None]
+    keys = [one.key for one in draw(count, seed) if one is not None]
     seconds = time.perf_counter() - started
     different = set(keys)
     new = sum(corpus.key_of(key) not in seen for key in different)

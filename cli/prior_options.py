@@ -22,6 +22,10 @@ def train(
     dataset: Annotated[
         str | None, typer.Option(help="moses: the training set of the installed molsets.")
     ] = None,
+    earlier: Annotated[
+        Path | None,
+        typer.Option("--from", help="A prior to go on from; its tokens and sizes are kept."),
+    ] = None,
     task: Annotated[str, typer.Option(help="molecules, or folding.")] = "molecules",
     lattice: Annotated[
         str, typer.Option(help="folding: square, triangular, cubic or fcc.")
@@ -36,7 +40,7 @@ def train(
     ] = None,
     layers: Annotated[int, typer.Option(help="Its layers.", min=1)] = 1,
     embedding: Annotated[int, typer.Option(help="Width before them; 0 for none.", min=0)] = 0,
-    epochs: Annotated[int, typer.Option(help="Passes over the molecules.", min=1)] = 10,
+    epochs: Annotated[float, typer.Option(help="Passes over the molecules; 0.1 is a tenth.")] = 10,
     batch_size: Annotated[int, typer.Option(help="Molecules a step.", min=1)] = 256,
     lr: Annotated[float, typer.Option(help="Step size at first; falls to 0.")] = 1e-3,
     held_out: Annotated[float, typer.Option(help="Share of the molecules held out.")] = 0.02,
@@ -68,6 +72,9 @@ def train(
 
     if task not in ("molecules", "folding"):
         raise InputError(f"--task {task}: expected molecules or folding")
+    sized = hidden is not None or layers != 1 or embedding
+    if earlier is not None and (sized or task == "folding"):
+        raise InputError("--from keeps the network of a prior of molecules; leave its sizes out")
     if unknown not in ("skip", "stop"):
         raise InputError(f"--unknown {unknown}: expected skip or stop")
     lessons = Lessons(epochs, batch_size, lr, check_every=check_every, patience=patience, seed=seed)
@@ -82,7 +89,7 @@ def train(
         return train(plan, out, Machine("cpu", threads=threads), seconds, quiet=quiet)
     plan = Plan(
         file, dataset, hidden or 512, layers, embedding, max_length, max_atoms, min_count, held_out,
-        check, unknown == "stop", lessons,
+        check, unknown == "stop", earlier, lessons,
     )  # fmt: skip
     train(plan, out, Machine(device, threads=threads), seconds, quiet=quiet)
 

@@ -86,6 +86,12 @@ class Bandit:
         self.mean = keep * self.mean + (1 - keep) * float(paid.mean())
         self.mass = keep * self.mass + (1 - keep)
 
+    def hear(self, designs: Sequence[Any], rewards: Sequence[float]) -> None:
+        """Tell the arms that listen what was judged."""
+        for arm in self.arms:
+            if hasattr(arm, "hear"):
+                arm.hear(designs, rewards)
+
     def metrics(self) -> dict[str, float]:
         """Return how often each arm is drawn."""
         return {f"arm_{i + 1}": float(share) for i, share in enumerate(self.shares)}

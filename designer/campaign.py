@@ -24,7 +24,7 @@ from designer.learner import Learner
 from designer.memory import DiversityFilter, Found
 from designer.meter import Meter
 from designer.objective import Objective
-from designer.proposing import engaged, memory_of, remind
+from designer.proposing import engaged, inform, memory_of, remind
 from designer.protocols import Scored, Task
 from designer.rehearsal import Rehearsal
 from designer.restarts import Restarts
@@ -161,6 +161,7 @@ class Campaign:
     def tell(self, batch: Batch, scored: Scored) -> Metrics:
         """Learn from a judged batch, remember its best, and write the step down."""
         self._pay_proposer(batch, scored)
+        inform(self.task.proposer, scored)
         keep = self.multipliers.keeps(scored)
         self.rehearsal.remember(batch, scored, keep, self.steps, self.meter.spent)
         reward = self.multipliers.priced(scored)
@@ -261,6 +262,7 @@ class Campaign:
         asked = Asked([], self._proposals())
         if asked.designs:
             scored = self.judge(asked)
+            inform(self.task.proposer, scored)
             keep = self.multipliers.keeps(scored)
             self.rehearsal.remember(asked, scored, keep, self.steps, self.meter.spent)
 

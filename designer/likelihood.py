@@ -24,7 +24,7 @@ from designer.errors import InputError
 class Lessons:
     """How long and how fast to teach."""
 
-    epochs: int = 10
+    epochs: float = 10  # passes over the rows; 0.1 is a tenth of one
     batch_size: int = 256
     lr: float = 1e-3  # at first; falls to 0 along a cosine over all epochs
     max_grad_norm: float = 1.0
@@ -33,7 +33,9 @@ class Lessons:
     seed: int = 0
 
     def __post_init__(self) -> None:
-        for name in ("epochs", "batch_size", "check_every", "patience"):
+        if not self.epochs > 0:
+            raise InputError(f"epochs is {self.epochs}, expected above 0")
+        for name in ("batch_size", "check_every", "patience"):
             if getattr(self, name) < 1:
                 raise InputError(f"{name} is {getattr(self, name)}, expected at least 1")
         if not (0 < self.lr <= 1 and self.max_grad_norm > 0):
@@ -80,7 +82,7 @@ class Teacher:
     @property
     def steps(self) -> int:
         """Minibatches in all epochs."""
-        return self.lessons.epochs * self.corpus.batches(self.lessons.batch_size)
+        return max(1, round(self.lessons.epochs * self.corpus.batches(self.lessons.batch_size)))
 
     @property
     def finished(self) -> bool:

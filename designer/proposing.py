@@ -6,7 +6,9 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
-from designer.protocols import Purse
+import numpy as np
+
+from designer.protocols import Purse, Scored
 
 
 def engaged(proposer: Any, purse: Purse, policy: Any) -> Any:
@@ -17,6 +19,14 @@ def engaged(proposer: Any, purse: Purse, policy: Any) -> Any:
     offered = {"purse": purse, "policy": policy}
     given: dict[str, Any] = {name: it for name, it in offered.items() if hasattr(proposer, name)}
     return replace(proposer, **given) if given else proposer
+
+
+def inform(proposer: Any, scored: Scored) -> None:
+    """Tell a proposer that listens what was judged: new designs and what they earned."""
+    if not hasattr(proposer, "hear"):
+        return
+    rows = np.flatnonzero(scored.fresh & np.isfinite(scored.merit)).tolist()
+    proposer.hear([scored.designs[row] for row in rows], scored.reward[rows].tolist())
 
 
 def memory_of(proposer: Any) -> dict[str, Any]:

@@ -118,12 +118,17 @@ def rows(
     return found, len(molecules) - len(found)
 
 
-def vocabulary_of(molecules: Molecules, minimum: int = 1) -> tuple[tuple[str, ...], dict[str, int]]:
-    """Return the tokens that `minimum` or more molecules have, and the rarer ones with counts."""
+def vocabulary_of(
+    molecules: Molecules, minimum: int = 1, known: Sequence[str] | None = None
+) -> tuple[tuple[str, ...], dict[str, int]]:
+    """Return the tokens that `minimum` or more molecules have, and the rarer ones with counts.
+
+    Where a vocabulary is `known`, it stays as it is, and what it lacks counts as rare.
+    """
     counts = Counter(word for words in molecules.words for word in set(words))
     ranked = sorted(counts.items(), key=lambda item: (-item[1], item[0]))  # the same every time
     kept = [word for word, count in ranked if count >= minimum]
-    vocabulary = check_vocabulary(kept)
+    vocabulary = check_vocabulary(kept) if known is None else tuple(known)
     rare = {word: count for word, count in counts.items() if word not in vocabulary}
     return vocabulary, rare
 

@@ -7,7 +7,7 @@ hydrogens an atom has to give. The idea of a genetic algorithm on molecular grap
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import lru_cache
 from typing import Any
 
@@ -207,12 +207,7 @@ def _piece(mol: Mol, rng: Rng) -> tuple[Mol, int] | None:
     """Return one side of a bond cut at random, and the index of the atom that was cut off."""
     from rdkit import Chem
 
-    single = [
-        (b.GetBeginAtomIdx(), b.GetEndAtomIdx())
-        for b in mol.GetBonds()
-        if b.GetBondTypeAsDouble() == 1 and not b.IsInRing()
-    ]
-    cut = _pick(single, rng)
+    cut = _pick(mol.GetSubstructMatches(_chain_bond(), maxMatches=1000), rng)
     if cut is None:
         return None
     copy = Chem.RWMol(mol)
@@ -236,7 +231,14 @@ def _element(rng: Rng) -> int:
     return ELEMENTS[int(rng.choice(len(ELEMENTS), p=shares / shares.sum()))][0]
 
 
-def _pick(options: list[Any], rng: Rng) -> Any:
+@lru_cache(maxsize=1)
+def _chain_bond() -> Any:
+    from rdkit import Chem
+
+    return Chem.MolFromSmarts("*-!@*")
+
+
+def _pick(options: Sequence[Any], rng: Rng) -> Any:
     return options[int(rng.integers(len(options)))] if options else None
 
 

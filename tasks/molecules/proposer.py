@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import Any
 
@@ -12,6 +12,7 @@ import numpy as np
 from designer.errors import InputError
 from tasks.molecules import edits
 from tasks.molecules.design import Molecule, from_mol
+from tasks.molecules.expectation import Expectation
 
 # What a chemist would not keep: peroxides, halogens on heteroatoms, chains of three heteroatoms
 # outside aromatic rings, cumulated double bonds, triple bonds in rings, acetals and aminals
@@ -34,6 +35,9 @@ class Genetic:
     drugs do not have, `flat` drops stereo marks. With an `environment`, children that it cannot
     build are dropped, so that every child can be imitated; with a scaffold, those without it.
     `allowed` are patterns of `UNWANTED` that are not judged: those of the scaffold itself.
+
+    With `surplus` above 1, so many children are bred for each one proposed, and a model of what
+    the campaign judged so far chooses among them (`tasks.molecules.expectation`).
     """
 
     max_atoms: int = 30
@@ -48,6 +52,8 @@ class Genetic:
     flat: bool = True
     environment: Any = None
     allowed: Sequence[str] = ()
+    surplus: int = 1
+    expectation: Expectation = field(default_factory=Expectation, init=False)
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "ring_sizes", tuple(self.ring_sizes))
@@ -56,6 +62,8 @@ class Genetic:
             value = getattr(self, name)
             if not 0 <= value <= 1:
                 raise InputError(f"{name} = {value}: expected a probability from 0 to 1")
+        if self.surplus < 1:
+            raise InputError(f"surplus = {self.surplus}: expected 1 or more")
         if self.greed <= 0:
             raise InputError(f"greed = {self.greed}: expected a number above 0, for example 0.1")
 
@@ -63,19 +71,44 @@ class Genetic:
         self, parents: Sequence[Molecule], count: int, rng: np.random.Generator, /
     ) -> list[Molecule]:
         """Return at most `count` distinct children, none of them a parent."""
+        if self.surplus == 1:
+            return self._bred(parents, count, rng)
+        children = self._bred(parents, self.surplus * count, rng)
+        held = set(self.expectation.texts)
+        children = [child for child in children if child.key not in held]
+        chosen = self.expectation.choose([child.mol for child in children], count, rng)
+        return [children[place] for place in chosen]
+
+    def hear(self, designs: Sequence[Molecule], rewards: Sequence[float]) -> None:
+        """Take in what the campaign judged."""
+        if self.surplus > 1:
+            self.expectation.learn(designs, rewards)
+
+    def state(self) -> dict[str, Any]:
+        """Return what was heard, as plain data."""
+        return self.expectation.state() if self.surplus > 1 else {}
+
+    def restore(self, state: Mapping[str, Any]) -> None:
+        """Go back to what was heard at a checkpoint."""
+        if state:
+            self.expectation.restore(state)
+
+    def _bred(
+        self, parents: Sequence[Molecule], count: int, rng: np.random.Generator
+    ) -> list[Molecule]:
         from rdkit import rdBase
 
         if not parents:
             return []
         weights = 1 / (self.greed * len(parents) + np.arange(len(parents)))
-        shares = weights / weights.sum()
+        bounds = (weights / weights.sum()).cumsum()
         known = {parent.key for parent in parents}
         children: list[Molecule] = []
         with rdBase.BlockLogs():
             for _ in range(8 * count):
                 if len(children) == count:
                     break
-                pair = rng.choice(len(parents), size=2, p=shares)
+                pair = np.searchsorted(bounds[:-1], rng.random(2), side="right").tolist()
                 child = self._child(parents[pair[0]], parents[pair[1]], rng)
                 if child is not None and child.key not in known:
                     known.add(child.key)
@@ -94,9 +127,9 @@ class Genetic:
     ) -> Molecule | None:
         from rdkit import Chem
 
-        mol = edits.editable(mother.mol)
+        mol = _opened(mother)
         if rng.random() < self.crossover:
-            mol = edits.cross(mol, edits.editable(father.mol), rng)
+            mol = edits.cross(mol, _opened(father), rng)
             if mol is None or rng.random() < 0.5:
                 return None if mol is None else self._finished(mol)
         for _ in range(1 + (rng.random() < self.second_edit)):
@@ -134,6 +167,16 @@ class Genetic:
         if self.flat:
             Chem.RemoveStereochemistry(done)
         return from_mol(done)
+
+
+def _opened(design: Molecule) -> Any:
+    """Return an editable copy of a design's molecule; it is prepared once and stays with it."""
+    from rdkit import Chem
+
+    kept = design.__dict__.get("opened")
+    if kept is None:
+        kept = design.__dict__["opened"] = edits.editable(design.mol)
+    return Chem.RWMol(kept)
 
 
 def bridged(rings: Sequence[tuple[int, ...]]) -> bool:

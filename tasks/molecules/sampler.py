@@ -44,7 +44,7 @@ def sample(
     B, N, A = min(batch_size, count), env.max_atoms, env.end + 1
     table = _table(env)
     marks = np.zeros((B, 10), dtype=np.int64)
-    atoms = np.zeros((B, 4, N), dtype=np.int64)
+    atoms = np.zeros((B, 5, N), dtype=np.int64)
     ring = np.zeros((B, tracking.RINGS), dtype=np.int64)
     dense, last = torch.zeros(B, tracking.DENSE), torch.full((B,), env.end)
     for b in range(B):
@@ -119,9 +119,9 @@ def _layers(policy: RecurrentPolicy, actions: int) -> list[_Layer]:
 
 
 def _table(env: Smiles) -> NDArray[np.int64]:
-    """Return [6, V] what each token is, as `tasks.molecules.tracking` reads it."""
+    """Return [8, V] what each token is, as `tasks.molecules.tracking` reads it."""
     own = tables(env, torch.device("cpu"))
     columns: Sequence[Tensor] = (
-        own.kind, own.free, own.aromatic, own.order, own.directed, own.digit,
+        own.kind, own.free, own.aromatic, own.order, own.directed, own.digit, own.need, own.n_like,
     )  # fmt: skip
     return torch.stack([column.long() for column in columns]).numpy()

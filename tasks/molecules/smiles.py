@@ -25,11 +25,10 @@ from functools import lru_cache
 import numpy as np
 import torch
 from torch import Tensor
-from torch.nn.functional import one_hot
 
 from designer.errors import InputError
 from tasks.molecules import kekule
-from tasks.molecules.bits import MOST, holds
+from tasks.molecules.bits import MOST
 from tasks.molecules.design import Molecule
 from tasks.molecules.tokens import BONDS, DEFAULT_VOCABULARY, atom_of, check_vocabulary, kind_of
 
@@ -110,7 +109,9 @@ class Smiles:
     @property
     def obs_size(self) -> int:
         """F: see `observe`."""
-        return self.num_actions + 10 + RING_DIGITS
+        from tasks.molecules.observing import DENSE
+
+        return self.num_actions + DENSE
 
     def reset(
         self, batch_size: int, device: torch.device, generator: torch.Generator | None = None
@@ -133,23 +134,10 @@ class Smiles:
         return state.ended
 
     def observe(self, state: Strings, /) -> Tensor:
-        """Return [B, F] float32 in [0, 1].
+        """Return [B, F] float32 in [0, 1]: see `tasks.molecules.observing`."""
+        from tasks.molecules.observing import observe
 
-        The last action one-hot; how much of the length and atoms is used; what the current atom
-        has left; whether it is aromatic and uncovered, and any is; what was written last; which
-        ring numbers are open, with how far back they were opened.
-        """
-        N, rings = self.max_atoms, state.ring != NEVER
-        left = (tables(self, state.last.device).free[at(state.token, state.here)]
-                - at(state.used, state.here))  # fmt: skip
-        share = [
-            state.length / self.max_length, state.count / N, left.clamp(0, 4) / 4,
-            at(state.part, state.here) != NEVER, holds(state.bare, state.here), state.bare != 0,
-            state.branched != 0, state.mode == CLOSED, state.fresh, rings.sum(1) / RING_DIGITS,
-        ]  # fmt: skip
-        back = (state.here.unsqueeze(1) - state.ring + 1).clamp(max=12) / 12
-        columns = torch.stack([x.float() for x in share], dim=1)
-        return torch.cat([one_hot(state.last, self.num_actions).float(), columns, back * rings], 1)
+        return observe(self, state)
 
     def mask(self, state: Strings, /) -> Tensor:
         """Return [B, A] bool; END alone is legal in finished rows."""

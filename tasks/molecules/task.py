@@ -34,6 +34,7 @@ def task(
     start: Path | None = None,
     fragments: Path | None = None,
     max_fragments: int = 300,
+    surplus: int = 1,
 ) -> Task:
     """Return the molecule task.
 
@@ -45,7 +46,8 @@ def task(
     which every molecule keeps; several fragments are linked (see `tasks.molecules.scaffold`).
     `start` is a file of SMILES to begin from. `fragments` is a file of molecules, of which the
     `max_fragments` most frequent BRICS fragments are built with; without it, a built-in list.
-    Raises InputError for settings that cannot be.
+    Of `surplus` children bred for each proposal, a model of what was judged chooses (see
+    `tasks.molecules.proposer.Genetic`). Raises InputError for settings that cannot be.
     """
     if fragments is not None and representation != "fragments":
         raise InputError('a file of fragments needs representation = "fragments"')
@@ -90,7 +92,7 @@ def task(
         parse=parse,
         show=show,
         draw=draw,
-        proposer=Genetic(**limits, plausible=plausible),
+        proposer=Genetic(**limits, plausible=plausible, surplus=surplus),
         bucket=bucket,
         bucket_name="scaffold",
         exports=exports,

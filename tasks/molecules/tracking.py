@@ -20,11 +20,11 @@ F = TypeVar("F", bound=Callable[..., Any])
 Array = NDArray[Any]
 
 NEVER, RINGS = -1, 9
-DENSE = 10 + RINGS  # features beside the last action
+DENSE = 17 + 3 * RINGS  # features beside the last action
 ATOM, DIGITS, OPENED, CLOSED, ROOT, BOND = range(6)
 LAST, LENGTH, COUNT, HERE, MODE, FRESH, BARE, BRANCHED, FIRST, NAME = range(10)  # of `marks`
-TOKEN, USED, PART, MEMBERS = range(4)  # of `atoms`
-KIND, FREE, AROMATIC, ORDER, DIRECTED, DIGIT = range(6)  # of `table`
+TOKEN, USED, PART, MEMBERS, DOUBLE = range(5)  # of `atoms`
+KIND, FREE, AROMATIC, ORDER, DIRECTED, DIGIT, NEED, N_LIKE = range(8)  # of `table`
 
 
 def compiled(function: F) -> F:
@@ -62,6 +62,9 @@ def write(marks: Array, atoms: Array, ring: Array, table: Array, b: int, a: int)
             atoms[b, USED, u] += order
         part = atoms[b, PART, u] if joined else (v if new else NEVER)
         atoms[b, TOKEN, v], atoms[b, USED, v], atoms[b, PART, v] = a, order, part
+        if order == 2:
+            atoms[b, DOUBLE, u] |= table[NEED, atoms[b, TOKEN, u]]
+        atoms[b, DOUBLE, v] = order == 2 and table[NEED, a] == 1
         if part != NEVER:
             atoms[b, MEMBERS, part] = (atoms[b, MEMBERS, part] if joined else 0) | bit
         if new:
@@ -81,6 +84,9 @@ def write(marks: Array, atoms: Array, ring: Array, table: Array, b: int, a: int)
                 atoms[b, USED, u] += 1
             ring[b, d] = u
         else:
+            if order == 2:
+                for w in (u, v):
+                    atoms[b, DOUBLE, w] |= table[NEED, atoms[b, TOKEN, w]]
             _close(marks, atoms, b, u, v, ours and table[AROMATIC, atoms[b, TOKEN, v]] == 1,
                    implicit, within, order)  # fmt: skip
             ring[b, d] = NEVER
@@ -131,22 +137,58 @@ def look(
 ) -> None:
     """Write the features of row b beside its last action; see `Smiles.observe`."""
     here, size = marks[b, HERE], atoms.shape[2]
-    left = table[FREE, atoms[b, TOKEN, here]] - atoms[b, USED, here]
+    part, top, depth = atoms[b, PART, here], NEVER, 0
+    for i in range(size):
+        if (marks[b, BRANCHED] >> i) & 1:
+            top, depth = i, depth + 1
     out[b, 0] = marks[b, LENGTH] / limit
     out[b, 1] = marks[b, COUNT] / size
-    out[b, 2] = min(max(left, 0), 4) / 4
-    out[b, 3] = atoms[b, PART, here] != NEVER
+    out[b, 2] = min(_left(atoms, table, b, here), 4) / 4
+    out[b, 3] = part != NEVER
     out[b, 4] = (marks[b, BARE] >> here) & 1
     out[b, 5] = marks[b, BARE] != 0
-    out[b, 6] = marks[b, BRANCHED] != 0
+    out[b, 6] = depth > 0
     out[b, 7] = marks[b, MODE] == CLOSED
     out[b, 8] = marks[b, FRESH]
-    open_ = 0
+    above = atoms[b, PART, top] if top != NEVER else NEVER
+    count, more = _unpaired(atoms, table, b, part), 10 + RINGS
+    out[b, more] = min(count, 16) / 16
+    out[b, more + 1] = count % 2
+    out[b, more + 2] = min(depth, 6) / 6
+    out[b, more + 3] = min(_left(atoms, table, b, top), 4) / 4 if top != NEVER else 0.0
+    out[b, more + 4] = above != NEVER
+    out[b, more + 5] = _unpaired(atoms, table, b, above) % 2
+    out[b, more + 6] = above != NEVER and above == part
+    more, open_ = more + 7, 0
     for d in range(RINGS):
-        held = ring[b, d] != NEVER
-        open_ += held
-        out[b, 10 + d] = min(here - ring[b, d] + 1, 12) / 12 if held else 0.0
+        v = ring[b, d]
+        out[b, 10 + d], out[b, more + d], out[b, more + RINGS + d] = 0.0, 0.0, 0.0
+        if v != NEVER:
+            open_ += 1
+            out[b, 10 + d] = min(here - v + 1, 12) / 12
+            out[b, more + d] = min(_left(atoms, table, b, v), 3) / 3
+            if atoms[b, PART, v] != NEVER:
+                out[b, more + RINGS + d] = 1.0 if atoms[b, PART, v] == part else 0.5
     out[b, 9] = open_ / RINGS
+
+
+@compiled
+def _left(atoms: Array, table: Array, b: int, u: int) -> int:
+    """Return the bond orders that atom u of row b still offers."""
+    left: int = table[FREE, atoms[b, TOKEN, u]] - atoms[b, USED, u]
+    return max(0, left)
+
+
+@compiled
+def _unpaired(atoms: Array, table: Array, b: int, part: int) -> int:
+    """Return how many atoms of an aromatic part of row b need a double bond; 0 for no part."""
+    count = 0
+    for v in range(atoms.shape[2] if part != NEVER else 0):
+        if atoms[b, PART, v] == part:
+            token = atoms[b, TOKEN, v]
+            needs = table[NEED, token] == 1 and atoms[b, DOUBLE, v] == 0
+            count += needs or (table[N_LIKE, token] == 1 and atoms[b, USED, v] < 3)
+    return count
 
 
 @compiled

@@ -121,6 +121,44 @@ def test_other_options_do_not_go_on(tmp_path: Path, prior: Path) -> None:
     assert invoke([*command, "--lr", "0.01"]) == 3
 
 
+def test_a_prior_goes_on_from_another(tmp_path: Path, prior: Path) -> None:
+    """Its tokens and sizes stay; with a vanishing step size so does what it says."""
+    file, out = tmp_path / "more.smi", tmp_path / "on"
+    file.write_text("\n".join([*DRUGS.read_text().splitlines()[150:260], "[Si](C)(C)CCBr"]))
+    command = ["prior", "train", str(file), "--out", str(out), "--from", str(prior), "--quiet"]
+    assert invoke([*command, "--epochs", "0.5", "--lr", "1e-12", "--batch-size", "16"]) == 0
+    before, after = about(prior), about(out)
+    assert after["task"] == before["task"] and after["policy"] == before["policy"]
+    assert after["from"]["held_out"] == before["held_out"] and after["step"] == 4
+    was, now = tensors(prior), tensors(out)
+    assert all((was[name] - now[name]).abs().max() < 1e-9 for name in was if name != "seen")
+    assert set(was["seen"].tolist()) < set(now["seen"].tolist())
+    assert invoke([*command[:-3], "--from", str(prior), "--hidden", "9"]) == 3
+
+
+def test_an_older_prior_is_what_it_was(prior: Path, tmp_path: Path) -> None:
+    """Weights without the columns that came later get zeros; other sizes are refused."""
+    from safetensors.torch import save_file
+
+    from cli.prior import network
+    from tasks.molecules.observing import ADDED
+
+    older, held = tmp_path / "older", tensors(prior)
+    older.mkdir()
+    (older / "prior.json").write_text((prior / "prior.json").read_text())
+    name = "policy.gru.weight_ih_l0"
+    for cut, fits in ((ADDED, True), (ADDED - 1, False)):
+        changed = held | {name: held[name][:, :-cut].contiguous()}
+        save_file(changed, older / "prior.safetensors")
+        if fits:
+            weights = network(older)[1].gru.weight_ih_l0
+            assert (weights[:, -ADDED:] == 0).all()
+            assert (weights[:, :-ADDED] == held[name][:, :-ADDED]).all()
+        else:
+            with pytest.raises(InputError, match="teach it anew"):
+                network(older)
+
+
 CAMPAIGN = """
 [campaign]
 batch_size = 8

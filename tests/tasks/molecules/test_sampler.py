@@ -22,7 +22,7 @@ def test_features_are_the_environments() -> None:
     rows = [row for row in env.encode(designs, np.random.default_rng(0)) if row is not None]
     seen = retrace(env, rows).observations.numpy()
     assert len(rows) > 140
-    marks, atoms = np.zeros((1, 10), dtype=np.int64), np.zeros((1, 4, 50), dtype=np.int64)
+    marks, atoms = np.zeros((1, 10), dtype=np.int64), np.zeros((1, 5, 50), dtype=np.int64)
     ring, out = np.zeros((1, 9), dtype=np.int64), np.zeros((1, tracking.DENSE), dtype=np.float32)
     table = _table(env)
     for row, expected in zip(rows, seen, strict=True):

@@ -1,0 +1,79 @@
+import numpy as np
+
+from designer.testing import check_proposer
+from tasks.molecules.design import parse
+from tasks.molecules.expectation import NOISE, Expectation, fingerprints
+from tasks.molecules.proposer import Genetic
+from tasks.molecules.task import starters
+
+KNOWN = [parse(smiles) for smiles, _ in starters()[:30]]
+NEW = [parse(smiles) for smiles, _ in starters()[30:50]]
+
+
+def test_fingerprints_are_the_counts() -> None:
+    """Tanimoto of the bits is RDKit's of the counts, but for places that two names share."""
+    from rdkit.Chem import rdFingerprintGenerator
+    from rdkit.DataStructs import TanimotoSimilarity
+
+    mols = [design.mol for design in (*KNOWN, *NEW)]
+    bits = fingerprints(mols)
+    both = bits @ bits.T
+    ours = both / (bits.sum(1)[:, None] + bits.sum(1) - both)
+    generator = rdFingerprintGenerator.GetMorganGenerator(radius=2)
+    theirs = [generator.GetSparseCountFingerprint(mol) for mol in mols]
+    exact = [[TanimotoSimilarity(a, b) for b in theirs] for a in theirs]
+    off = ours - exact
+    assert np.abs(off).max() < 0.08 and abs(off.mean()) < 0.01
+
+
+def test_it_is_a_gaussian_process() -> None:
+    rewards = np.linspace(0.0, 1.0, 30) ** 2
+    model = Expectation()
+    model.learn(KNOWN, rewards.tolist())
+    mean, deviation = model.predict([design.mol for design in NEW])
+    bits = fingerprints([design.mol for design in (*KNOWN, *NEW)]).astype(np.float64)
+    both = bits @ bits.T
+    kernel = both / (bits.sum(1)[:, None] + bits.sum(1) - both)
+    inverse = np.linalg.inv(kernel[:30, :30] + NOISE * np.eye(30))
+    scaled = (rewards - rewards.mean()) / rewards.std()
+    np.testing.assert_allclose(mean, kernel[30:, :30] @ inverse @ scaled, atol=1e-6)
+    spread = 1 - np.einsum("ij,jk,ik->i", kernel[30:, :30], inverse, kernel[30:, :30])
+    np.testing.assert_allclose(deviation**2, spread, atol=1e-6)
+
+
+def test_the_best_and_the_latest_are_kept_and_come_back() -> None:
+    model = Expectation(best=5, latest=4)
+    rewards = [1.0] * 5 + [0.0] * 20 + [0.5] * 5
+    for start in (0, 10, 20):
+        model.learn(KNOWN[start : start + 10], rewards[start : start + 10])
+    assert model.texts == [d.text for d in (*KNOWN[:5], *KNOWN[26:])]
+    again = Expectation()
+    again.restore(model.state())
+    mols = [design.mol for design in NEW]
+    for ours, theirs in zip(model.predict(mols), again.predict(mols), strict=True):
+        assert (ours == theirs).all()
+
+
+def test_it_chooses_better_children() -> None:
+    """Likeness to a molecule it has never seen rises faster than without a choice."""
+    wanted = fingerprints([parse("CC(C)Cc1ccc(cc1)C(C)C(N)=O").mol])[0]
+
+    def score(designs: list) -> list[float]:
+        bits = fingerprints([design.mol for design in designs])
+        both = bits @ wanted
+        return (both / (bits.sum(1) + wanted.sum() - both)).tolist()
+
+    means = []
+    for surplus in (1, 6):
+        proposer = Genetic(surplus=surplus, environment=None)
+        proposer.hear(KNOWN, score(KNOWN))
+        children = proposer(KNOWN, 20, np.random.default_rng(0))
+        assert len({child.key for child in children}) == 20
+        means.append(np.mean(score(children)))
+    assert means[1] > 1.2 * means[0]
+
+
+def test_contract() -> None:
+    proposer = Genetic(surplus=3)
+    proposer.hear(KNOWN, [0.1] * 15 + [0.9] * 15)
+    check_proposer(proposer, KNOWN)
