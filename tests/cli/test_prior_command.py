@@ -234,3 +234,24 @@ def test_presets_of_molecules(prior: Path, tmp_path: Path, capsys: Any) -> None:
     best = json.loads(capsys.readouterr().out.splitlines()[-1])["best"]
     assert best[0]["scores"].keys() == {"qed", "filters"} and best[0]["reward"] > 0
     assert all(row["scores"]["filters"] == 1 for row in best if row["reward"] > 0)
+
+
+def test_what_a_proposer_heard_comes_back(prior: Path) -> None:
+    """A run taken up from a checkpoint breeds and chooses the same children."""
+    from cli.build import build
+
+    def campaign(steps: int) -> Any:
+        document = presets.molecule("qed", str(prior))[0]
+        small = {"batch_size": 8, "proposals": 8, "replay": 8, "replay_from": 8, "steps": steps}
+        for name, value in small.items():
+            document.override(("campaign", name), value, "test")
+        return build(document, allow_plugins=False).campaign(None)
+
+    whole, half, rest = campaign(4), campaign(2), campaign(4)
+    expected = whole.run()
+    half.run()
+    rest.restore(half.state())
+    again = rest.run()
+    assert [found.design for found in again.best] == [found.design for found in expected.best]
+    heard = rest.state()["proposer"]
+    assert heard == whole.state()["proposer"] and len(heard["texts"]) > 30
