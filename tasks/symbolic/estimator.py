@@ -121,7 +121,7 @@ class SymbolicRegressor(RegressorMixin, BaseEstimator):  # type: ignore[misc]
         )
         evolution = Evolution(
             environment, table, scale=True, offset=self.offset, population=self.population,
-            purse=purse, blocks=min(5000, self.max_evaluations),
+            purse=purse, rejudged=False, blocks=min(5000, self.max_evaluations),
             pairs=min(20_000, 2 * self.max_evaluations),
         )  # fmt: skip
         rng = np.random.default_rng(check_random_state(self.random_state).randint(2**31))

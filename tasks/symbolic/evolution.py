@@ -102,6 +102,7 @@ class Evolution:
     settle: int = 4000  # expressions tried for a simpler form once the law is exact
     device: str = "cpu"
     purse: Purse | None = None
+    rejudged: bool = True  # what is returned is paid for again; a call leaves that much
     guesses: tuple[Expression, ...] = ()  # formulas to start from, handed over at every call
     missed: dict[str, int] = field(init=False, default_factory=dict, compare=False, repr=False)
 
@@ -109,7 +110,7 @@ class Evolution:
         self, parents: Sequence[Expression], count: int, rng: np.random.Generator, /
     ) -> list[Expression]:
         """Return at most `count` of the best expressions found."""
-        found = _Call(self, parents, rng).best(count - len(self.guesses))
+        found = _Call(self, parents, rng, count).best(count - len(self.guesses))
         return [*self.guesses, *found]
 
     def state(self) -> dict[str, Any]:
@@ -198,9 +199,10 @@ class _Call:
     """One search."""
 
     def __init__(
-        self, made: Evolution, parents: Sequence[Expression], rng: np.random.Generator
+        self, made: Evolution, parents: Sequence[Expression], rng: np.random.Generator, count: int
     ) -> None:
         self.made, self.rng, self.env = made, rng, made.environment
+        self.kept = count if made.rejudged else 0  # evaluations that are left in the purse
         self.a, self.aim, self.library = made.alphabet, made.aim, made.environment.library
         self.data = made.drawn(rng)
         self.price = float(rng.choice([0.02, 0.05, 0.1, 0.2, 0.4]))  # of a token, in log error
@@ -379,7 +381,7 @@ class _Call:
         new = np.flatnonzero(legal & once & ~np.isin(keys, self.seen))
         purse = self.made.purse
         if purse is not None:
-            new = new if purse.left is None else new[: purse.left]
+            new = new if purse.left is None else new[: max(purse.left - self.kept, 0)]
             purse.spend(len(new))
         if not len(new):
             return self._nobody()
@@ -413,7 +415,7 @@ class _Call:
 
     def _spent(self) -> bool:
         purse = self.made.purse
-        return purse is not None and purse.left == 0
+        return purse is not None and purse.left is not None and purse.left <= self.kept
 
     def _nobody(self) -> Crowd:
         width = self.env.max_length

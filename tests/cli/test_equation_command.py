@@ -47,6 +47,13 @@ def test_given_formulas_are_fitted_and_judged_without_a_search(ran: Ran) -> None
     assert said["nmse"] < 1e-25 and said["complexity"] == 8
 
 
+def test_a_small_budget_is_not_spent_before_anything_is_judged(ran: Ran) -> None:
+    code, out, _ = ran("--target", "height", "--budget", "400", "--quiet", "--json", "--out", "r")
+    found = json.loads(out)
+    assert code == 0 and found["evaluations"] == 400
+    assert found["best"][0]["scores"]["nmse"] < 0.9
+
+
 def test_several_targets_give_one_result_each_and_none_explains_another(ran: Ran) -> None:
     code, out, err = ran(*QUICK, "--target", "height", "--target", "tick", "--json", "--out", "r")
     assert code == 0, err
