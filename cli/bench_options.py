@@ -140,6 +140,22 @@ def ablation(
 
 
 @app.command()
+@with_options(only=(*TOLD, "seed"))
+def amortised(
+    options: Options,
+    prior: Annotated[
+        str, typer.Option(help="A prior of folds, or a shipped one.")
+    ] = "folds_square",
+    chains: Annotated[int, typer.Option(help="Random chains that it never saw.", min=1)] = 200,
+    budget: Annotated[int, typer.Option(help="Energies computed for each.", min=100)] = 100_000,
+) -> None:
+    """Fold unseen chains with and without the taught policy, energies equal."""
+    from cli.bench_amortised import bench_amortised
+
+    bench_amortised(options, prior, chains, budget)
+
+
+@app.command()
 @with_options(only=RUN)
 def design(
     options: Options,

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from cli.options import Options
-from cli.presets import fold, shipped
+from cli.presets import fold, is_taught, shipped
 from cli.session import start
 from cli.several import each
 from designer.config import Document
@@ -26,24 +26,39 @@ def fold_all(
     """
     path = Path(text[:_NAME])  # a chain longer than any file's name is no file
     if len(text) > _NAME or (path.suffix.lower() not in _FASTA and not path.is_file()):
-        return start(_folding(text, lattice, energy, target_energy), options)
+        return start(_folding(text, lattice, energy, target_energy, options), options)
     if not path.is_file():
         raise InputError(f"{path}: no such file; expected FASTA records, or give the letters")
     from tasks.folding.energy import matrix_named
     from tasks.folding.fasta import read_fasta
 
     records = read_fasta(path, matrix_named(energy).alphabet)
-    documents = [_folding(record.sequence, lattice, energy, target_energy) for record in records]
+    documents = [
+        _folding(record.sequence, lattice, energy, target_energy, options) for record in records
+    ]
     if len(documents) == 1:
         return start(documents[0], options)
     each(documents, [record.name for record in records], options, "folding")
 
 
-def _folding(sequence: str, lattice: str, energy: str, target_energy: float | None) -> Document:
+def _folding(
+    sequence: str, lattice: str, energy: str, target_energy: float | None, options: Options
+) -> Document:
     document = fold(sequence, lattice, energy)
     if target_energy is not None:
         document.override(("task", "target_energy"), target_energy, "--target-energy")
+    prior = _taught(lattice, energy, options)
+    if prior is not None:
+        document.override(("prior",), {"run": prior}, "the prior that is shipped")
     return document
+
+
+def _taught(lattice: str, energy: str, options: Options) -> str | None:
+    """Return the shipped prior from which the policy begins; None where there is none for this
+    energy, or where the options say what the network, its start or its view is to be."""
+    name, said = f"folds_{lattice}", options.assignments or []
+    own = any(text.startswith(("policy.", "prior.", "task.window")) for text in said)
+    return None if own or energy != "hp" or not is_taught(name) else name
 
 
 def design(target: str, lattice: str, energy: str, wishes: dict[str, Any]) -> Document:

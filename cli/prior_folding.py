@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from cli.prior import WEIGHTS, about, weights
+from cli.prior import WEIGHTS, about, tensors, weights
 from cli.prior_command import Prepared, heart
 from designer.errors import InputError
 from designer.likelihood import Lessons, Teacher
@@ -96,11 +96,34 @@ class FoldPlan:
             f"{len(corpus):,} folds to teach, {len(judged):,} held out, "
             f"{sum(p.numel() for p in net.parameters()):,} parameters"
         )
-        if device.type != "cpu":
-            raise InputError("folds are taught on the CPU; leave --device out, or give cpu")
-        seen = [int.from_bytes(sha256(name.encode()).digest()[:7], "big") for name in names]
+        seen = [number_of(name) for name in names]
         teacher = Teacher(net, corpus, judged, self.lessons)
         return Prepared(net, teacher, facts, torch.tensor(seen), "fold")
+
+
+def number_of(sequence: str) -> int:
+    """Return the number by which a prior knows a chain that taught it."""
+    return int.from_bytes(sha256(sequence.encode()).digest()[:7], "big")
+
+
+def unseen(folder: Path, count: int, shortest: int, longest: int, seed: int) -> list[str]:
+    """Return random chains, none of which taught the prior."""
+    rng = np.random.default_rng(_UNSEEN + seed)
+    seen, found = set(tensors(folder)["seen"].tolist()), list[str]()
+    while len(found) < count:
+        drawn = random_chains(count - len(found), shortest, longest, rng)
+        found += [name for name in drawn if number_of(name) not in seen]
+    return found
+
+
+def network(folder: Path) -> RecurrentPolicy:
+    """Return the prior's policy."""
+    facts = about(folder)
+    sizes = {name: value for name, value in facts["policy"].items() if name != "kind"}
+    env = Chain("HPPH", facts["task"]["lattice"], window=facts["task"]["window"])
+    net = RecurrentPolicy(env.obs_size, env.num_actions, **sizes, seed=0)
+    net.load_state_dict(weights(folder))
+    return net
 
 
 def info(folder: Path, count: int, seed: int, *, as_json: bool) -> None:
@@ -125,25 +148,20 @@ def info(folder: Path, count: int, seed: int, *, as_json: bool) -> None:
 def measure(folder: Path, count: int, seed: int) -> dict[str, Any]:
     """Return the figures that `info` prints, means over chains that are not those taught."""
     facts = about(folder)
-    task, sizes = facts["task"], {k: v for k, v in facts["policy"].items() if k != "kind"}
-    rng = np.random.default_rng(_UNSEEN + seed)
+    task, net = facts["task"], network(folder)
+    untaught = RecurrentPolicy(**net.settings(), seed=0)
     found: dict[str, list[tuple[float, float, float]]] = {"prior": [], "untaught": []}
-    nets: dict[str, RecurrentPolicy] = {}
-    for number, name in enumerate(random_chains(_JUDGED, 30, 60, rng)):
+    for number, name in enumerate(unseen(folder, _JUDGED, 30, 60, seed)):
         env = Chain(name, task["lattice"], window=task["window"])
-        if not nets:
-            shape = (env.obs_size, env.num_actions)
-            nets = {which: RecurrentPolicy(*shape, **sizes, seed=0) for which in found}
-            nets["prior"].load_state_dict(weights(folder))
-        for which, net in nets.items():
-            found[which].append(_sampled(env, net, count, seed + number))
+        for which, judged in (("prior", net), ("untaught", untaught)):
+            found[which].append(_sampled(env, judged, count, seed + number))
     means = {
         which: dict(zip(("best", "mean", "whole"), np.mean(rows, axis=0).tolist(), strict=True))
         for which, rows in found.items()
     }
     pairs = [(a[0], b[0]) for a, b in zip(found["prior"], found["untaught"], strict=True)]
     return {
-        "parameters": sum(p.numel() for p in nets["prior"].parameters()),
+        "parameters": sum(p.numel() for p in net.parameters()),
         "bytes": (folder / WEIGHTS).stat().st_size, "data": facts["data"],
         "held_out": facts["held_out"], "folds": count, "seed": seed, **means,
         "lower": sum(a < b for a, b in pairs), "higher": sum(a > b for a, b in pairs),

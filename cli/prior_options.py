@@ -13,8 +13,17 @@ Threads = Annotated[int, typer.Option(help="Threads of torch.", min=1)]
 Device = Annotated[str, typer.Option(help="auto (a GPU where there is one), cpu, cuda or cuda:N.")]
 
 
+OWN = {  # options that only one task reads
+    "molecules": (
+        "file", "earlier", "dataset", "max_length", "max_atoms", "min_count", "unknown", "check",
+    ),
+    "folding": ("lattice", "chains", "shortest", "longest", "proposals"),
+}  # fmt: skip
+
+
 @app.command()
 def train(
+    context: typer.Context,
     file: Annotated[
         Path | None, typer.Argument(metavar="[FILE.smi]", help="SMILES, one a line; or a CSV; .gz.")
     ] = None,
@@ -72,13 +81,16 @@ def train(
 
     if task not in ("molecules", "folding"):
         raise InputError(f"--task {task}: expected molecules or folding")
+    _refuse_unread(context, task)
     sized = hidden is not None or layers != 1 or embedding
-    if earlier is not None and (sized or task == "folding"):
+    if earlier is not None and sized:
         raise InputError("--from keeps the network of a prior of molecules; leave its sizes out")
     if unknown not in ("skip", "stop"):
         raise InputError(f"--unknown {unknown}: expected skip or stop")
     lessons = Lessons(epochs, batch_size, lr, check_every=check_every, patience=patience, seed=seed)
     plan: Teachable
+    if task == "folding" and device not in ("auto", "cpu"):
+        raise InputError(f"--device {device}: folds are taught on the CPU; leave it out")
     if task == "folding":
         from cli.prior_folding import FoldPlan
 
@@ -92,6 +104,19 @@ def train(
         check, unknown == "stop", earlier, lessons,
     )  # fmt: skip
     train(plan, out, Machine(device, threads=threads), seconds, quiet=quiet)
+
+
+def _refuse_unread(context: typer.Context, task: str) -> None:
+    """Raise InputError for an option that was given and that teaching this task does not read."""
+    from designer.errors import InputError
+
+    for other, names in OWN.items():
+        for name in names:
+            source = context.get_parameter_source(name)
+            if other != task and source is not None and source.name == "COMMANDLINE":
+                shown = {"file": "FILE", "earlier": "--from"}.get(name, "--" + name)
+                shown = shown.replace("_", "-")
+                raise InputError(f"{shown} is for --task {other}, and this is {task}; leave it out")
 
 
 @app.command()

@@ -11,6 +11,7 @@ each energy (T. Prellberg and J. Krawczyk, Phys. Rev. Lett. 92, 120602, 2004).
 
 from __future__ import annotations
 
+import copy
 import csv
 import io
 from collections.abc import Sequence
@@ -46,9 +47,11 @@ def enriched(
     generator: torch.Generator,
     policy: Policy | None = None,
     kT: float | None = None,
+    trust: float = 0.0,
 ) -> Grown:
     """Return `count` chains grown together; mean(weight * f) estimates the sum of f over all folds
-    that the mask lets through. `kT` is in units of the energy.
+    that the mask lets through. `kT` is in units of the energy. With `trust` above 0 a weight
+    counts the walks times pi^trust: what the policy pi finds likely is kept, not evened out.
     """
     state = env.reset(count, torch.device("cpu"))
     weight = torch.zeros(count, dtype=torch.float64)
@@ -63,7 +66,7 @@ def enriched(
         uniform = torch.rand(count, generator=generator)
         action, log_prob, _ = masking.draw(logits, mask, uniform)
         state = env.step(state, action)
-        weight = torch.where(state.stuck, _TINY, weight - log_prob.double())
+        weight = torch.where(state.stuck, _TINY, weight - (1 - trust) * log_prob.double())
         actions = torch.cat([actions, action[:, None]], dim=1)
         if not bool((weight > _TINY / 2).any()):
             break
@@ -103,6 +106,12 @@ def _kept(memory: Any, chosen: Tensor) -> Any:
     if isinstance(memory, tuple):
         return tuple(_kept(part, chosen) for part in memory)
     return None if memory is None else memory[chosen]
+
+
+def _here(policy: Any) -> Any:
+    """Return the policy, or its copy on the CPU where it lives elsewhere."""
+    where = {p.device.type for p in policy.parameters()} if policy is not None else set()
+    return policy if where <= {"cpu"} else copy.deepcopy(policy).cpu()
 
 
 @dataclass(frozen=True)
@@ -149,13 +158,15 @@ class Enrichment:
     """Proposes the best folds of an enriched population, grown by the campaign's own policy.
 
     `size` chains grow together in each call; `temperature` is kT in units of the strongest
-    attraction. Every chain's energy is paid from `purse`; a population that it cannot pay is not
-    grown. Without a `policy` chains grow blindly; a campaign puts its own here.
+    attraction, `trust` is that of `enriched`. Every chain's energy is paid from `purse`; a
+    population that it cannot pay is not grown. Without a `policy` chains grow blindly; a campaign
+    puts its own here.
     """
 
     env: Chain
     size: int = 1000
     temperature: float = 0.3
+    trust: float = 0.0
     policy: Any = None
     purse: Purse | None = None
 
@@ -168,7 +179,7 @@ class Enrichment:
             return []
         generator = torch.Generator().manual_seed(int(rng.integers(1 << 62)))
         kT = self.temperature * self._strongest
-        grown = enriched(self.env, self.size, generator, self.policy, kT)
+        grown = enriched(self.env, self.size, generator, _here(self.policy), kT, self.trust)
         if self.purse is not None:
             self.purse.spend(self.size)
         order = np.argsort(grown.energy.numpy(), kind="stable").tolist()

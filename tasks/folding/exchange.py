@@ -10,7 +10,7 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from importlib.util import find_spec
 from itertools import repeat
@@ -21,12 +21,15 @@ import numpy as np
 from designer.errors import InputError
 from designer.protocols import Purse
 from tasks.folding.design import Fold, canonical
+from tasks.folding.enriched import Enrichment
 from tasks.folding.ladder import Ladder
 from tasks.folding.lattices import lattice_named
 from tasks.folding.proposer import PullMoves
 from tasks.folding.terrain import LONGEST_3D, terrain_of
 
 _PART = 250_000  # proposals of a ladder after which a call looks whether another met the target
+_LADDER = 250_000  # energies that are worth a ladder of their own
+_BEGUN = 5  # grown folds that a ladder begins from
 _HOTTEST = {"square": 0.5, "triangular": 0.5, "cubic": 0.44, "fcc": 0.5}  # tuned by measurement
 
 
@@ -35,12 +38,15 @@ class ReplicaExchange:
     """Proposes the best folds that ladders of chains come by.
 
     The ladders are set up on the parents, or on `start` where there are none yet, and stand from
-    one call to the next; a call makes `steps` proposals in each of `ladders`. Temperatures lie
-    between `coldest` and `hottest` (0: 0.5, on the cubic lattice 0.44), in units of the chain's
-    strongest attraction. `replicas` chains stand on a ladder (0: 5 in 2D, 3 in 3D), a share
-    `rebridging` of the proposals are rebridgings. The call ends early where a fold meets `target`
-    (an energy). Every energy computed is paid from `purse`, at most a quarter of it in one call.
-    The result depends on `rng` and on what went before, not on `threads` (0: one a core).
+    one call to the next. With `grown`, and a purse that holds a number, they are set up on the best
+    of as many chains, grown together by the campaign's policy for at most a tenth of the purse;
+    and there is one for each 250,000 energies that it holds, at most `ladders`. A call makes
+    `steps` proposals in each. Temperatures lie between `coldest` and `hottest` (0: 0.5, on the
+    cubic lattice 0.44), in units of the chain's strongest attraction. `replicas` chains stand on a
+    ladder (0: 5 in 2D, 3 in 3D), a share `rebridging` of the proposals are rebridgings. The call
+    ends early where a fold meets `target` (an energy). Every energy computed is paid from `purse`,
+    at most a quarter of it in one call. The result depends on `rng` and on what went before, not on
+    `threads` (0: one a core).
     """
 
     matrix: str = "hp"
@@ -54,6 +60,8 @@ class ReplicaExchange:
     threads: int = 0
     purse: Purse | None = None
     start: Fold | None = None
+    grown: Enrichment | None = None
+    policy: Any = None
     standing: list[Ladder] = field(default_factory=list, init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
@@ -85,9 +93,18 @@ class ReplicaExchange:
 
     def _stand(self, folds: Sequence[Fold], count: int, rng: np.random.Generator) -> None:
         """Set up the ladders, where they do not stand already."""
-        if not self.standing or self.standing[0].chain != (folds[0].sequence, folds[0].lattice):
-            keep = -(-2 * count // self.ladders)
-            self.standing = [self.ladder(folds, rng, keep) for _ in range(self.ladders)]
+        if self.standing and self.standing[0].chain == (folds[0].sequence, folds[0].lattice):
+            return
+        ladders, begun = self.ladders, folds
+        left = None if self.purse is None else self.purse.left
+        if self.grown is not None and left is not None:
+            ladders = min(ladders, max(1, left // _LADDER))
+            size = min(self.grown.size, left // 10)
+            first = replace(self.grown, size=size, policy=self.policy, purse=self.purse)
+            begun = first(folds, _BEGUN * ladders, rng) or folds
+        keep = -(-2 * count // ladders)
+        shares = [begun[i::ladders] or begun for i in range(ladders)]
+        self.standing = [self.ladder(share, rng, keep) for share in shares]
 
     def _search(self, count: int) -> None:
         ladders, left = self.standing, None if self.purse is None else self.purse.left
@@ -107,12 +124,13 @@ class ReplicaExchange:
             self.purse.spend(sum(ladder.computed for ladder in ladders) - before)
 
     def ladder(self, parents: Sequence[Fold], rng: np.random.Generator, keep: int = 16) -> Ladder:
-        """Return a ladder on the parents; the first (best) of these are taken more often."""
+        """Return a ladder on the parents: the first (best) the coldest, the first more often."""
         terrain = terrain_of(parents[0].sequence, parents[0].lattice, self.matrix)
         replicas = self.replicas or (5 if terrain.lattice.dimensions == 2 else 3)
         hottest = self.hottest or _HOTTEST[terrain.lattice.name]
         kT = np.linspace(self.coldest, hottest, replicas) * terrain.strongest
         chosen = (len(parents) * rng.random(replicas) ** 2).astype(np.int64)
+        chosen[0] = 0
         folds = [parents[i].letters for i in chosen]
         random = rng.integers(1 << 64, size=2, dtype=np.uint64).tolist()
         target = -np.inf if self.target is None else self.target

@@ -25,6 +25,7 @@ from tasks.folding.proposer import PullMoves
 from tasks.folding.sequence import parse_sequence
 from tasks.folding.view import show
 
+_TRUST = 0.5  # measured, see `Enrichment`
 _BLOCK = 4  # residues; `contact_class` looks at contacts between blocks of this length
 
 
@@ -40,6 +41,7 @@ def task(
     search: Literal["replica_exchange", "pull_moves", "enrichment"] = "replica_exchange",
     search_steps: int = 0,
     search_threads: int = 0,
+    grown: int = 0,
     target_energy: float | None = None,
     density: int = 0,
 ) -> Task:
@@ -53,9 +55,11 @@ def task(
     middle. Walks that can no longer reach an energy of `prune` give up. `search` is what the
     proposer does, and `search_steps` how long: proposals a ladder in each call (0: 16,000,000,
     fewer beyond 64 residues), steps of a walk (0: 200) or chains grown together (0: 1,000);
-    `search_threads` 0 is one a core. The run ends at a fold of `target_energy`. With `density`, it
-    also writes density.csv: how many folds have each energy, estimated from so many populations of
-    1,000 chains. Raises InputError for a bad sequence, lattice or matrix.
+    `search_threads` 0 is one a core. Where the campaign has a budget, replica exchange begins from
+    the best of `grown` chains that the policy grows together. The run ends at a fold of
+    `target_energy`. With `density`, it also writes density.csv: how many folds have each energy,
+    estimated from so many populations of 1,000 chains. Raises InputError for a bad sequence,
+    lattice or matrix.
     """
     place, name = lattice_named(lattice), str(matrix)
     energies = matrix_named(name)
@@ -73,7 +77,7 @@ def task(
         show=partial(show, matrix=name),
         draw=partial(draw, matrix=name),
         exports=partial(_files, matrix=name, env=env, density=density),
-        proposer=_proposer(search, env, straight, search_steps, search_threads, goal),
+        proposer=_proposer(search, env, straight, search_steps, search_threads, goal, grown),
         bucket=contact_class,
         optimal=Proof(least),
         goal=None if target_energy is None else Proof(target_energy),
@@ -83,7 +87,7 @@ def task(
 
 
 def _proposer(
-    search: str, env: Chain, start: Fold, steps: int, threads: int, goal: float
+    search: str, env: Chain, start: Fold, steps: int, threads: int, goal: float, grown: int
 ) -> Proposer[Fold]:
     if search == "enrichment":
         return Enrichment(env, steps or 1000)
@@ -91,7 +95,15 @@ def _proposer(
         return PullMoves(env.matrix, steps or 200)
     ready()
     steps = steps or 16_000_000 * 64 // max(64, len(start.sequence))
-    return ReplicaExchange(env.matrix, steps, target=goal, threads=threads, start=start)
+    first = begun(env, grown) if grown else None
+    return ReplicaExchange(
+        env.matrix, steps, target=goal, threads=threads, start=start, grown=first
+    )
+
+
+def begun(env: Chain, size: int) -> Enrichment:
+    """Return what grows the chains on whose best the ladders begin."""
+    return Enrichment(env, size, trust=_TRUST)
 
 
 def _files(

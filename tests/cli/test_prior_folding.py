@@ -9,8 +9,10 @@ import numpy as np
 import pytest
 import torch
 
+from cli.bench_amortised import Purse
 from cli.main import invoke
-from cli.prior import about
+from cli.prior import about, tensors
+from cli.prior_folding import number_of, unseen
 from tasks.folding.design import Fold
 from tasks.folding.environment import Chain
 from tasks.folding.exact import ground_states
@@ -87,11 +89,50 @@ def test_a_prior_of_folds_is_measured_and_starts_a_campaign(
     assert 'the prior was taught with "square"' in capsys.readouterr().err
 
 
+def test_chains_that_judge_a_prior_never_taught_it(prior: Path) -> None:
+    taught = random_chains(6, 10, 14, np.random.default_rng(0))
+    seen = set(tensors(prior)["seen"].tolist())
+    assert {number_of(name) for name in taught} == seen
+    drawn = unseen(prior, 40, 10, 10, 1)
+    assert len(drawn) == 40 and not {number_of(name) for name in drawn} & seen
+
+
+def test_the_policy_is_measured_against_the_search_alone_at_equal_energies(
+    prior: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("cli.bench_amortised.SHORTEST", 12)
+    monkeypatch.setattr("cli.bench_amortised.LONGEST", 16)
+    spent: list[int] = []
+    pay = Purse.spend
+
+    def spend(purse: Purse, evaluations: int) -> None:
+        spent.append(evaluations)
+        pay(purse, evaluations)
+
+    monkeypatch.setattr(Purse, "spend", spend)
+    words = ["bench", "amortised", "--prior", str(prior), "--chains", "3", "--budget", "2000"]
+    assert invoke([*words, "--json"]) == 0
+    out, err = capsys.readouterr()
+    found, rows = json.loads(out), [json.loads(line) for line in err.splitlines()]
+    assert len(rows) == found["chains"] == 3
+    for row in rows:
+        lowest = ground_states(row["sequence"]).energy
+        assert all(lowest <= row[which] < 0 for which in ("alone", "blind", "policy"))
+    told = found["policy against alone"]
+    assert told["lower"] + told["equal"] + told["higher"] == 3
+    assert spent.count(200) == 6 and 8 * 2000 < sum(spent) <= 9 * 2000
+
+
 BAD = {
     ("--task", "proteins"): "--task proteins: expected molecules or folding",
     ("--task", "folding", "--lattice", "sqare"): "unknown lattice 'sqare'; did you mean 'square'",
     ("--task", "folding", "--longest", "500"): "chains of 20 to 500 residues, expected 3 to 200",
     ("--task", "folding", "--chains", "2"): "expected at least 4 chains",
+    ("--task", "folding", "--device", "cuda"): "--device cuda: folds are taught on the CPU",
+    ("--task", "folding", "x.smi"): "FILE is for --task molecules, and this is folding",
+    ("--task", "folding", "--dataset", "moses"): "--dataset is for --task molecules",
+    ("--task", "folding", "--no-check"): "--check is for --task molecules",
+    ("--lattice", "cubic"): "--lattice is for --task folding, and this is molecules",
 }
 
 
