@@ -27,7 +27,7 @@ from tasks.symbolic.forms import Form
 from tasks.symbolic.lawful import lawful
 from tasks.symbolic.library import Library
 from tasks.symbolic.trees import PAD, Trees, pack, read
-from tasks.symbolic.units import Units, fits_target, unit_tables
+from tasks.symbolic.units import Units, UnitTables, fits_target, unit_tables
 from tasks.symbolic.variants import respell
 
 FARTHEST = 20.0  # from 0: the widest deviation that a policy may have
@@ -88,6 +88,15 @@ class Expressions:
                 "expected 1 <= min_length <= max_length"
             )
         o.check(self.occurrences, self.library, self.max_length)
+        if self.units is not None:
+            table = self._units(torch.device("cpu"))
+            if float(table.least.one(table.goal)) > self.max_length:
+                raise InputError(
+                    f"no expression of at most {self.max_length} tokens has the target's unit with "
+                    f"the operators {', '.join(each.name for each in self.library.operators)}; "
+                    "allow more tokens or operators, mend a unit, or let constants have units "
+                    "(free_units)"
+                )
 
     @property
     def num_actions(self) -> int:
@@ -119,7 +128,7 @@ class Expressions:
         zeros = slots.new_zeros(batch_size)
         wanted = torch.zeros(batch_size, 0, device=device)
         if self.units is not None:
-            wanted = slotted.begin(slots, unit_tables(self.units, self.library, device))
+            wanted = slotted.begin(slots, self._units(device))
         used = slots.new_zeros(batch_size, len(self.occurrences))
         return Writing(slots, zeros + 1, zeros, zeros, zeros + A, wanted, used)
 
@@ -162,8 +171,9 @@ class Expressions:
         same = rule.distinct[parent].unsqueeze(1) & (sibling.unsqueeze(1) == token)
         wise &= ~(second & same & (rule.arity == 0))
         if self.units is not None:
-            table = unit_tables(self.units, self.library, parent.device)
-            possible = _prefer(possible, slotted.fits(state.wanted, state.open, table))
+            room = self.max_length - state.length
+            units = slotted.fits(state.wanted, state.open, room, self._units(parent.device))
+            possible = _prefer(possible, units)
         legal = _prefer(possible, wise)
         longer = (rule.arity > 0) | (ends >= self.min_length) | (state.open > 1).unsqueeze(1)
         legal = _prefer(legal, longer)
@@ -191,8 +201,7 @@ class Expressions:
         slots.scatter_(1, at.unsqueeze(2).expand(-1, -1, 5), torch.stack([lower, upper], dim=1))
         wanted = state.wanted
         if self.units is not None:
-            table = unit_tables(self.units, self.library, action.device)
-            wanted = slotted.after(wanted, at, below, action, rule.arity[action], table)
+            wanted = slotted.after(wanted, state.open, action, self._units(action.device))
         return Writing(
             slots=slots,
             open=state.open + (rule.arity[action] - 1) * active,
@@ -293,12 +302,16 @@ class Expressions:
         """Return [N] bool, whether units balance and give the target's; True without units."""
         if self.units is None:
             return torch.ones_like(trees.tokens[0], dtype=torch.bool)
-        return fits_target(trees, unit_tables(self.units, self.library, trees.tokens.device))
+        return fits_target(trees, self._units(trees.tokens.device))
 
     def _counted(self, action: Tensor) -> Tensor:
         if not self.occurrences:
             return action.new_zeros(len(action), 0)
         return o.counted(self.occurrences, self.library, action)
+
+    def _units(self, device: torch.device) -> UnitTables:
+        assert self.units is not None
+        return unit_tables(self.units, self.library, device, self.max_length)
 
     @property
     def _most_open(self) -> int:

@@ -1,8 +1,12 @@
 """Units of open slots: what the mask knows while an expression is being written.
 
-From the target's unit downwards a slot's unit follows from its parent's; below a product it
-follows once the first factor is a plain leaf. Where it is not known nothing is ruled out, and the
-whole expression is checked when it is finished.
+Open slots below one product share one equation: the sum of coefficient times unit over them is
+what is still demanded. A square doubles the coefficient of its argument, a divisor turns its
+sign; a leaf takes its unit out of what is demanded, and the last slot's unit follows. The second
+operand of a sum within a product is alike the first: its unit is what the first took out. How few
+tokens slots take (`tasks.symbolic.least`) tells what still fits the length.
+
+Units are numbers here (see `tasks.symbolic.least`); what is not finite is any unit.
 """
 
 from __future__ import annotations
@@ -10,79 +14,130 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from tasks.symbolic.units import UnitTables, equal
+from tasks.symbolic.least import CLOSE, EMPTY
+from tasks.symbolic.units import UnitTables
 
-# how much is known of a slot: nothing; its unit; or that unit once its sibling is a plain leaf
-UNKNOWN, KNOWN, FACTOR, DIVISOR, ALIKE = range(5)
+# demanded of the slot and those below it with which it shares an equation; that when the first
+# operand of its sum began; its coefficient; the bundle of those below with which it shares;
+# whether it is to be alike that first operand; tokens that the other slots below take at least
+DEMAND, START, COEFFICIENT, REST, ALIKE, NEED = range(6)
 
 
 def begin(slots: Tensor, table: UnitTables) -> Tensor:
-    """Return [B, S, U + 1] with the target's unit in the first slot."""
-    U = table.own.shape[1]
-    wanted = torch.zeros(*slots.shape[:2], U + 1, dtype=torch.float32, device=slots.device)
-    if table.target is not None:
-        wanted[:, 0, :U] = table.target.float()
-        wanted[:, 0, U] = KNOWN
+    """Return [B, S, 6] float64 with the target's unit in the first slot."""
+    wanted = torch.zeros(*slots.shape[:2], 6, dtype=torch.float64, device=slots.device)
+    wanted[:, 0, DEMAND] = table.goal
+    wanted[:, :, COEFFICIENT] = 1.0
     return wanted
 
 
-def fits(wanted: Tensor, open_slots: Tensor, table: UnitTables) -> Tensor:
-    """Return [B, A] bool, False for tokens that cannot have the unit of the slot to be filled."""
-    here = _top(wanted, open_slots)
-    unit, known = here[:, :-1], here[:, -1] == KNOWN
-    A = len(table.free) - 1
-    own = table.own[:A].float()
-    leaf = ~(table.same | table.plain | (table.product != 0) | (table.power != 0))[:A]
-    right = equal(own.unsqueeze(0), unit.unsqueeze(1)) | table.free[:A] | ~leaf
-    dimensionless = equal(unit, torch.zeros_like(unit)).unsqueeze(1)
-    right &= ~table.plain[:A] | dimensionless
-    return right | ~known.unsqueeze(1)
+def fits(wanted: Tensor, open_slots: Tensor, left: Tensor, table: UnitTables) -> Tensor:
+    """Return [B, A] bool, False for tokens after which the units cannot come right.
 
-
-def after(
-    wanted: Tensor, at: Tensor, below: Tensor, action: Tensor, arity: Tensor, table: UnitTables
-) -> Tensor:
-    """Return the slots' units after one token a row.
-
-    `at` [B, 2] is where the token's own slot was and the one above it, `below` [B] where the
-    second operand of its parent waits.
+    `left` [B] is how many tokens may still be written. Within a product that holds a sum, or more
+    than a few open slots, only a part is looked at, so some tokens pass that lead nowhere.
     """
-    U = wanted.shape[2] - 1
-    mine = wanted.gather(1, at[:, :1].unsqueeze(2).expand(-1, 1, U + 1)).squeeze(1)
-    unit, known = mine[:, :U], (mine[:, U:] == KNOWN)
-    wanted = _told(wanted, below, action, arity, table)
-    product, power = table.product[action].unsqueeze(1), table.power[action].unsqueeze(1)
-    same, plain = table.same[action].unsqueeze(1), table.plain[action].unsqueeze(1)
-    passed = torch.where(power != 0, unit / torch.where(power != 0, power, 1.0), unit)
-    passed = torch.where(plain, 0.0, passed).float()
-    sure = (plain | (known & (product == 0))).float() * KNOWN
-    first = torch.cat([torch.where(product != 0, 0.0, passed), sure], dim=1)
-    later = torch.where(product > 0, FACTOR, DIVISOR) * known
-    waiting = torch.where(product != 0, later, torch.where(same & ~known, ALIKE, sure))
-    second = torch.cat([passed, waiting.float()], dim=1)
-    binary = (arity == 2).unsqueeze(1)
-    new = torch.stack([torch.where(binary, second, first), first], dim=1)
-    return wanted.scatter(1, at.unsqueeze(2).expand(-1, -1, U + 1), new)
+    A, few = len(table.free) - 1, table.least
+    here = _alone(_slot(wanted, open_slots - 1)).unsqueeze(1)
+    demand, own, rest = here[..., DEMAND], here[..., COEFFICIENT], here[..., REST].long()
+    product, plain, same = table.product[:A], table.plain[:A], table.same[:A]
+    arity = table.operands[:A]
+    power = torch.where(table.power[:A] != 0, table.power[:A], 1.0)
+    unit = torch.where(table.free, torch.inf, table.single)[:A]
+    leaf = (arity == 0).expand(len(here), A)
+    # the bundle after each token, and what is demanded of it
+    single = torch.where(rest == EMPTY, 1.0, power)  # a slot of its own asks for a unit instead
+    once = torch.where(leaf | plain, rest, few.joined(rest, own * single))
+    bundle = torch.where(product != 0, few.joined(once, own * product), once)
+    after_ = torch.where(leaf, demand - own * unit, demand * single / power)
+    tokens = few.of(bundle, after_)
+    tokens = tokens + plain * arity * few.one(torch.zeros_like(demand))
+    sure = few.one(torch.where(rest == EMPTY, demand, torch.inf))
+    tokens = tokens + (same & (arity == 2)) * sure
+    # a slot of its own must have its unit at once
+    right = ~(leaf | plain) | (rest != EMPTY) | ~after_.isfinite() | (after_.abs() < CLOSE)
+    return right & (tokens + here[..., NEED] <= (left - 1).unsqueeze(1))
 
 
-def _told(
-    wanted: Tensor, below: Tensor, action: Tensor, arity: Tensor, table: UnitTables
-) -> Tensor:
-    """Let the second operand that waits know its unit, where the first is a plain leaf."""
-    U = wanted.shape[2] - 1
-    where = below.view(-1, 1, 1).expand(-1, 1, U + 1)
-    other = wanted.gather(1, where).squeeze(1)
-    unit, state = other[:, :U], other[:, U:]
-    own = table.own[action].float()
-    told = torch.where(state == FACTOR, unit - own, torch.where(state == DIVISOR, own - unit, own))
-    open_ended = (table.free[action] | (arity > 0)).unsqueeze(1)
-    learns = (state >= FACTOR) & ~open_ended
-    told = torch.cat([told, torch.full_like(state, KNOWN)], dim=1)
-    # what no leaf tells stays unknown for good: its sibling is finished when it is filled
-    return wanted.scatter(1, where, torch.where(learns, told, other).unsqueeze(1))
+def after(wanted: Tensor, open_slots: Tensor, action: Tensor, table: UnitTables) -> Tensor:
+    """Return the slots' units after one token a row, written in the slot on top."""
+    few, last = table.least, wanted.shape[1] - 1
+    active = open_slots > 0
+    mine = _alone(_slot(wanted, open_slots - 1))
+    demand, rest = mine[:, DEMAND], mine[:, REST].long()
+    product, plain = table.product[action], table.plain[action]
+    arity = table.operands[action]
+    own = torch.where(table.free[action], torch.inf, table.single[action])
+    now = torch.where(arity == 0, demand - own * mine[:, COEFFICIENT], demand)
+    told = active & (rest != EMPTY) & (plain | (arity == 0))
+    wanted = _put(wanted, open_slots - 2, told, DEMAND, now)
+    wanted = _arrived(wanted, open_slots - 2, active & (arity == 0), table)
+    power = torch.where(table.power[action] != 0, table.power[action], 1.0)
+    first = mine.clone()
+    first[:, COEFFICIENT] = torch.where(plain, 1.0, mine[:, COEFFICIENT] * power)
+    first[:, DEMAND] = torch.where(plain, 0.0, demand)
+    first = _alone(first)
+    first[:, REST] = torch.where(plain, EMPTY, mine[:, REST])
+    first[:, NEED] += torch.where(plain & (rest != EMPTY), few.of(rest, demand), 0.0)
+    first[:, ALIKE] = 0.0
+    two = arity == 2
+    joint = two & (product != 0)
+    alike = two & table.same[action] & (rest != EMPTY)
+    second = first.clone()
+    second[:, COEFFICIENT] *= torch.where(joint, product, 1.0)
+    second[:, START], second[:, ALIKE] = demand, alike.double()
+    second[:, DEMAND] = torch.where(joint | alike, torch.inf, second[:, DEMAND])
+    bundle = few.joined(first[:, REST].long(), second[:, COEFFICIENT]).double()
+    first[:, REST] = torch.where(joint, bundle, first[:, REST])
+    sure = few.one(torch.where(alike, torch.inf, second[:, DEMAND] / second[:, COEFFICIENT]))
+    first[:, NEED] += torch.where(two & ~joint, sure, 0.0)
+    at = torch.where(active & (arity > 0), open_slots - 1, last).clamp(max=last)
+    lower = torch.where(two.unsqueeze(1), second, first)
+    wanted = wanted.scatter(1, _where(at, wanted), lower.unsqueeze(1))
+    above = torch.where(active & two, open_slots, last).clamp(max=last)
+    wanted = wanted.scatter(1, _where(above, wanted), first.unsqueeze(1))
+    return wanted.nan_to_num(nan=torch.inf, posinf=torch.inf, neginf=torch.inf)  # inf equals inf
 
 
-def _top(wanted: Tensor, open_slots: Tensor) -> Tensor:
-    most = wanted.shape[1] - 1
-    at = (open_slots - 1).clamp(min=0, max=most).view(-1, 1, 1)
-    return wanted.gather(1, at.expand(-1, 1, wanted.shape[2])).squeeze(1)
+def _alone(slot: Tensor) -> Tensor:
+    """Return the slots, those that share nothing with the coefficient 1."""
+    alone, out = slot[:, REST] == EMPTY, slot.clone()
+    out[:, DEMAND] = torch.where(alone, slot[:, DEMAND] / slot[:, COEFFICIENT], slot[:, DEMAND])
+    out[:, COEFFICIENT] = torch.where(alone, 1.0, slot[:, COEFFICIENT])
+    return out
+
+
+def _arrived(wanted: Tensor, at: Tensor, closed: Tensor, table: UnitTables) -> Tensor:
+    """Let slots that come to the top learn their unit where they are alike a finished operand."""
+    slot = _slot(wanted, at)
+    turns = closed & (at >= 0) & slot[:, ALIKE].bool()
+    now, rest = slot[:, DEMAND], slot[:, REST].long()
+    wanted = _put(wanted, at - 1, turns & (rest != EMPTY), DEMAND, now)
+    unit = (slot[:, START] - now) / slot[:, COEFFICIENT]
+    need = slot[:, NEED] + table.least.of(rest, now)
+    zero, one = torch.zeros_like(now), torch.ones_like(now)
+    fields = ((DEMAND, unit), (COEFFICIENT, one), (REST, zero), (ALIKE, zero), (NEED, need))
+    for name, value in fields:
+        wanted = _put(wanted, at, turns, name, value)
+    return wanted
+
+
+def _put(wanted: Tensor, at: Tensor, rows: Tensor, name: int, value: Tensor) -> Tensor:
+    """Return the slots with one field changed at [B] `at` for some of the rows."""
+    last = wanted.shape[1] - 1
+    place = torch.where(rows, at, last).clamp(0, last).unsqueeze(1)
+    out = wanted.clone()
+    kept = out[:, :, name].gather(1, place)
+    new = torch.where(rows.unsqueeze(1), value.unsqueeze(1), kept)
+    out[:, :, name] = out[:, :, name].scatter(1, place, new)
+    return out
+
+
+def _slot(wanted: Tensor, at: Tensor) -> Tensor:
+    """Return [B, 6] the slots at [B]."""
+    place = at.clamp(0, wanted.shape[1] - 1)
+    return wanted.gather(1, _where(place, wanted)).squeeze(1)
+
+
+def _where(at: Tensor, wanted: Tensor) -> Tensor:
+    return at.view(-1, 1, 1).expand(-1, 1, wanted.shape[2])

@@ -21,6 +21,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from designer.errors import InputError, nearest
+from tasks.symbolic.least import Least, least, projected
 from tasks.symbolic.library import Library
 from tasks.symbolic.trees import Trees
 
@@ -137,11 +138,17 @@ class UnitTables:
     plain: Tensor  # [A + 1] bool, arguments and value without unit
     target: Tensor | None  # [U]
     host: tuple[NDArray[Any], ...]  # own, free, kinds and factors, for the compiled pass
+    operands: Tensor  # [A + 1] of each token
+    single: Tensor  # [A + 1] each leaf's unit as one number
+    goal: Tensor  # the target's, inf for any
+    least: Least  # what is known of the units of short expressions
 
 
 @lru_cache(maxsize=64)
-def unit_tables(units: Units, library: Library, device: torch.device) -> UnitTables:
-    """Return the tables on a device, made once."""
+def unit_tables(
+    units: Units, library: Library, device: torch.device, longest: int = 1
+) -> UnitTables:
+    """Return the tables on a device, made once. `longest` is that of an expression, in tokens."""
     A, U = len(library), len(units.base)
     own = torch.zeros(A + 1, U, dtype=torch.float64)
     first = library.first_variable
@@ -161,12 +168,35 @@ def unit_tables(units: Units, library: Library, device: torch.device) -> UnitTab
         plain=torch.tensor([n not in known for n in names]),
         target=None if units.target is None else torch.tensor(units.target, dtype=torch.float64),
         host=(),
+        operands=torch.tensor([*library.arities, 0]),
+        single=torch.from_numpy(projected(own.numpy())),
+        goal=torch.tensor(_goal(units), dtype=torch.float64),
+        least=_least(units, library, own, longest, device),
     )
     plain, power = parts.plain.long() * 4, (parts.power != 0).long() * 3
     kinds = parts.same.long() + (parts.product != 0).long() * 2 + power + plain
     host = (own, free, kinds, parts.product + parts.power)
-    moved = {name: it.to(device) for name, it in vars(parts).items() if isinstance(it, Tensor)}
+    parts_ = vars(parts).items()
+    moved: dict[str, Any] = {n: it.to(device) for n, it in parts_ if isinstance(it, Tensor)}
     return replace(parts, **moved, host=tuple(each.numpy() for each in host))
+
+
+def _goal(units: Units) -> float:
+    return torch.inf if units.target is None else float(projected(np.array(units.target)))
+
+
+def _least(
+    units: Units, library: Library, own: Tensor, longest: int, device: torch.device
+) -> Least:
+    """Return how few tokens each unit takes."""
+    names = {operator.name: operator.arity for operator in library.operators}
+    leaves = projected(own[library.first_variable : len(library)].numpy())
+    plain = [n for name, n in names.items() if name not in {*SAME, *PRODUCT, *POWERS}]
+    signs = {PRODUCT[name] for name in names if name in PRODUCT}
+    powers = [POWERS[name] for name in names if name in POWERS]
+    loose = units.free and library.constant
+    made = least(leaves, signs, powers, min(plain, default=0), longest, loose)
+    return replace(made, **{name: it.to(device) for name, it in vars(made).items()})
 
 
 def equal(a: Tensor, b: Tensor) -> Tensor:
