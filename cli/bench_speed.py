@@ -18,7 +18,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from tasks.symbolic import constants as lm
+from tasks.symbolic import host
 from tasks.symbolic.environment import Expressions
 from tasks.symbolic.fitting import fit
 from tasks.symbolic.library import library
@@ -29,7 +29,8 @@ _SYMBOLS = "add,sub,mul,div,sin,cos,exp,log,constant,variable"
 
 @dataclass(frozen=True)
 class Rate:
-    """How many expressions took how long; `residuals` counts values of residuals while fitting."""
+    """How many expressions took how long; `residuals` counts values of residuals
+    while fitting, each at all points (those at some of the points count as a part)."""
 
     who: str
     constants: str
@@ -67,27 +68,28 @@ def _ours(count: int) -> Iterator[Rate]:
         data = Points(*(torch.from_numpy(a) for a in _data(points)))
         settings = Settings(scale=constants > 0)
         fit(rows[:50], tokens, data, settings)  # what is compiled is compiled before
-        evaluated: list[int] = []
-        with _counting(evaluated):
+        solved: list[host.Solved] = []
+        with _noting(solved):
             cpu, wall = _timed(partial(fit, rows, tokens, data, settings))
-        yield Rate("designer", str(constants), points, len(rows), cpu, wall, sum(evaluated))
+        residuals = sum(int(each.work[:, 0].sum()) for each in solved) // points
+        yield Rate("designer", str(constants), points, len(rows), cpu, wall, residuals)
 
 
 @contextmanager
-def _counting(evaluated: list[int]) -> Iterator[None]:
-    """Within, note how many rows of residuals (and derivatives) the fitting of constants takes."""
-    bench: Any = lm._Bench
-    original = bench.linearise
+def _noting(solved: list[host.Solved]) -> Iterator[None]:
+    """Within, note what the fitting of constants tells of its work."""
+    place: Any = host
+    original = place.solve
 
-    def noted(own: Any, at: Any) -> Any:
-        evaluated.append(len(at))
-        return original(own, at)
+    def noted(*args: Any) -> host.Solved:
+        solved.append(original(*args))
+        return solved[-1]
 
-    bench.linearise = noted
+    place.solve = noted
     try:
         yield
     finally:
-        bench.linearise = original
+        place.solve = original
 
 
 def _theirs() -> Iterator[Rate]:

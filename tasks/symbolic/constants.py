@@ -23,7 +23,7 @@ from tasks.symbolic.trees import read
 _DAMPING = 1e-2  # at the start
 _FLOOR = 1e-11  # least damping, against the column's own size: columns may be redundant
 _REVISE = 4  # steps between two looks at which rows are still on their way
-_SHORT = 3  # steps from every start, before the best one goes on
+SHORT = 3  # steps from every start, before the best one goes on
 _FEW = 32  # points on which starts are compared
 _DONE = 1e-7  # a step that lowers the error by less, relatively, ends the search
 _EXACT = 1e-28  # and so does an error this small against the variance of y
@@ -81,13 +81,13 @@ def solve(
     of them, on all. `initial` [R, K] takes the place of the first start where it is not NaN.
     """
     R, K = held.shape
-    starts = _starts(settings.starts, K, held)
-    many = torch.arange(R, device=held.device).repeat_interleave(len(starts))
-    tried = starts.repeat(R, 1)
+    begin = starts(settings.starts, K, held)
+    many = torch.arange(R, device=held.device).repeat_interleave(len(begin))
+    tried = begin.repeat(R, 1)
     if initial is not None:
-        tried[:: len(starts)] = torch.where(initial.isnan(), tried[:: len(starts)], initial)
+        tried[:: len(begin)] = torch.where(initial.isnan(), tried[:: len(begin)], initial)
     at = torch.where(problem.free[many], tried, held[many])
-    if len(starts) > 1:
+    if len(begin) > 1:
         at = _chosen(problem, many, at)
     return _descend(problem, at, settings.iterations).at
 
@@ -97,8 +97,8 @@ def _chosen(problem: Problem, many: Tensor, at: Tensor) -> Tensor:
 
     `at` holds the starts of row `many`, as many for each.
     """
-    few = replace(problem, points=_some(problem.points)).take(many)
-    first = _descend(few, at, _SHORT)
+    few = replace(problem, points=some(problem.points)).take(many)
+    first = _descend(few, at, SHORT)
     cost = first.cost
     if few.points is not problem.points:  # what is fine on some points may be undefined on others
         cost = _Bench(problem.take(many), first.at).cost(first.at)
@@ -107,7 +107,7 @@ def _chosen(problem: Problem, many: Tensor, at: Tensor) -> Tensor:
     return first.at[best + torch.arange(len(best), device=at.device) * count]
 
 
-def _some(points: Points) -> Points:
+def some(points: Points) -> Points:
     """Return about `_FEW` of the points, spread over all; all where there are not many more."""
     P = len(points.y)
     if P < 2 * _FEW:
@@ -157,7 +157,7 @@ def linear(tokens: Tensor, library: Library, x: Tensor, at: Tensor) -> tuple[Ten
     return out.index_select(0, graph.roots), jacobian(graph, out, back)
 
 
-def _starts(count: int, K: int, like: Tensor) -> Tensor:
+def starts(count: int, K: int, like: Tensor) -> Tensor:
     """Return [S, K]: ones, then fixed pseudo-random values of both signs and many sizes."""
     generator = torch.Generator().manual_seed(20)
     table = torch.randn(max(count, 1) - 1, 64, generator=generator, dtype=torch.float64) * 2

@@ -17,6 +17,7 @@ import torch
 from torch import Tensor
 
 from tasks.symbolic import constants as lm
+from tasks.symbolic import host
 from tasks.symbolic.graph import build, values
 from tasks.symbolic.library import Library
 from tasks.symbolic.outer import Points, Settings, outer_fit
@@ -54,12 +55,12 @@ def fit(
     Where the points have labels, each label has numbers of its own: the error is that of all
     together, the numbers returned are those of the label that weighs most.
     """
-    with _threads(points.x.shape[0]):
+    with _threads(points.x.shape[0]) as threads:
         if points.groups is None:
-            return _fit(tokens, library, points, settings, given, outer, initial)
+            return _fit(tokens, library, points, settings, given, outer, initial, threads)
         labels = torch.bincount(points.groups).nonzero().squeeze(1).tolist()
         parts = [points.label(label) for label in labels]
-        fits = [_fit(tokens, library, p, settings, given, outer, initial) for p in parts]
+        fits = [_fit(tokens, library, p, settings, given, outer, initial, threads) for p in parts]
         return _together(fits, parts)
 
 
@@ -101,6 +102,7 @@ def _fit(
     given: Tensor | None,
     outer: Tensor | None,
     initial: Tensor | None,
+    threads: int,
 ) -> Fits:
     count = (tokens == library.constant_id).sum(1)
     most = int(count.max()) if len(count) else 0
@@ -115,6 +117,15 @@ def _fit(
     outer = _outer(outer, settings)
     nmse, scale, offset = (values_.new_empty(len(tokens)) for _ in range(3))
     searched = free.any(1)
+    compiled = searched & host.suits(tokens, library, points)
+    rows = compiled.nonzero().squeeze(1)
+    if len(rows):
+        problem = lm.Problem(tokens[rows], library, points, outer[rows], free[rows])
+        begin = None if initial is None else _padded(initial[rows], K)
+        solved = host.solve(problem, values_[rows], settings, begin, threads)
+        values_[rows] = torch.where(within[rows], solved.constants, torch.nan)
+        nmse[rows], scale[rows], offset[rows] = solved.nmse, solved.scale, solved.offset
+    searched &= ~compiled
     # widths depend on a row's own number of constants, so that its rounding does not depend on
     # what else is in the batch
     for k in range(_WIDTH, K + _WIDTH, _WIDTH):
@@ -123,8 +134,8 @@ def _fit(
             problem = lm.Problem(tokens[some], library, points, outer[some], free[some, :k])
             begin = None if initial is None else _padded(initial[some], k)
             values_[some, :k] = lm.solve(problem, values_[some, :k], settings, begin)
-    for some in lm.chunks(torch.arange(len(tokens)), tokens, points.x.shape[0], settings.cells):
-        some = some.to(tokens.device)
+    rows = (~compiled).nonzero().squeeze(1)
+    for some in lm.chunks(rows, tokens, points.x.shape[0], settings.cells):
         f = evaluate(tokens[some], library, points.x, values_[some])
         nmse[some], scale[some], offset[some] = outer_fit(f, points, outer[some])
     return Fits(nmse, scale, offset, values_)
@@ -146,12 +157,15 @@ def _padded(values: Tensor, width: int) -> Tensor:
 
 
 @contextmanager
-def _threads(points: int) -> Iterator[None]:
-    """Use one thread inside where tensors are small: waiting for others makes it slower."""
+def _threads(points: int) -> Iterator[int]:
+    """Use one thread a tensor inside where these are small: waiting makes more of them slower.
+
+    Yields how many threads there are.
+    """
     before = torch.get_num_threads()
     torch.set_num_threads(before if points >= _LONG else 1)
     try:
-        yield
+        yield before
     finally:
         torch.set_num_threads(before)
 
