@@ -9,13 +9,12 @@ gradient finite?); everything else stays on the device.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import replace
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
-from designer import baselines, counterfactual, credit, estimators, masking, natural
+from designer import baselines, counterfactual, earning, estimators, losses, masking, natural
 from designer.baselines import Baseline, Earned
 from designer.batch import Batch, averaged, parts
 from designer.descent import Descent, learns_apart, under
@@ -102,11 +101,9 @@ class Learner:
         if not self.settings.sampled:
             return {}
         trajectory = self._with_agents(self._with_prior(trajectory))
-        earned = self._earned(trajectory, *self._aligned(reward, weight))
-        with torch.no_grad():
-            advantage, target = self._advantage(earned)
-        credited = self._credited(advantage, trajectory.active)
-        batch = Batch(trajectory, credited, target, earned)
+        earned = self._earned(trajectory, reward, weight)
+        credited = earning.credited(earned, trajectory.active, self.baseline, self.settings)
+        batch = Batch(trajectory, *credited, earned)
         metrics = [self._learn(part) for part in parts(batch, self.settings, self.generator)]
         self.baseline.observe(earned)
         return averaged(metrics) | self._shares(batch) | self.portions.figures(reward.device)
@@ -120,19 +117,15 @@ class Learner:
         s = self.settings
         if s.imitation == "augmented" or (s.imitation == "trajectory_balance" and s.tilt):
             trajectory = self._with_prior(trajectory)
-        aligned = self._aligned(reward, weight)
-        loss = self.portions.fitted(lambda: self._imitated(trajectory, *aligned), len(weight))
-        norm, skipped = self.descent.take(aligned[1])
+        reward, weight = self._aligned(reward, weight)
+        loss = self.portions.fitted(lambda: self._imitated(trajectory, reward, weight), len(weight))
+        norm, skipped = self.descent.take(weight)
         return {"loss": loss, "grad_norm": norm, "skipped": skipped}
 
     def _imitated(self, trajectory: Trajectory, reward: Tensor, weight: Tensor) -> Tensor:
         """Put the gradient of the imitation loss in place; return the loss."""
-        s = self.settings
         now = self.portions.evaluate(self.policy, trajectory)
-        if s.imitation == "likelihood":
-            loss = estimators.weighted_likelihood(now.log_prob, weight)
-        else:
-            loss = self._aimed(s.imitation, now, reward, weight)
+        loss = losses.imitation_loss(now, reward, weight, self.settings, self._log_z())
         self.optimiser.zero_grad(set_to_none=True)
         (self.settings.imitation_weight * loss).backward()  # type: ignore[no-untyped-call]
         self.portions.pull(self.policy, now)
@@ -148,9 +141,7 @@ class Learner:
         if not self.baseline.needs_actions:
             raise InputError("credit by part needs baseline = 'counterfactual' (kind = 'coma')")
         trajectory = self._with_agents(trajectory)
-        ones = torch.ones_like(reward)
-        earned = self._earned(trajectory, *self._aligned(reward, ones))
-        return self._by_part(trajectory, earned)
+        return self._by_part(trajectory, self._earned(trajectory, reward, torch.ones_like(reward)))
 
     def state_dict(self) -> dict[str, Tensor]:
         """Return all that changes by learning, as one flat dict of tensors (copies)."""
@@ -170,64 +161,22 @@ class Learner:
         self.generator.set_state(state["generator"].cpu())
         self.portions.restore(state["portions"])
 
-    def _earned(self, trajectory: Trajectory, reward: Tensor, weight: Tensor) -> Earned:
-        """Return rewards and returns, with the prior's penalty and the shaping taken in."""
-        s, active = self.settings, trajectory.active
-        by_step = reward.dim() == 2 or s.gamma < 1.0
-        rewards = credit.step_rewards(reward, active)
-        if s.kl_weight > 0 and s.loss == "policy_gradient":
-            assert trajectory.prior_log_prob is not None
-            penalty = estimators.kl_penalty(trajectory.log_prob, trajectory.prior_log_prob)
-            rewards = rewards - s.kl_weight * penalty
-        if s.shaping > 0 and trajectory.potential is not None:
-            phi = trajectory.potential.to(rewards.dtype)
-            rewards = rewards + s.shaping * credit.shaping_rewards(phi, active, s.gamma)
-            by_step = True
-        returns = credit.discounted_returns(rewards, s.gamma)
-        counted = weight.unsqueeze(1) * active
-        if not by_step:  # one number a row: what it earned in all
-            returns, counted = returns[:, :1], weight.unsqueeze(1)
-        value = trajectory.value.detach().to(rewards.dtype)
-        earned = Earned(rewards, returns, value, weight, counted, trajectory.group)
-        return self._judged(earned, trajectory) if self.baseline.needs_actions else earned
+    def _aligned(self, reward: Tensor, weight: Tensor) -> tuple[Tensor, Tensor]:
+        return earning.aligned(reward, weight, next(self.policy.parameters()))
 
-    @torch.no_grad()
-    def _judged(self, earned: Earned, trajectory: Trajectory) -> Earned:
-        """Return what was earned with what the critic of actions says of it."""
-        values = self._action_values(trajectory)
-        choices = self.policy.unroll(trajectory.observations)
-        log_probs = masking.log_probabilities(choices.logits, trajectory.masks)
-        expected = counterfactual.counterfactual_value(values, log_probs, trajectory.masks)
-        taken = masking.chosen(values, trajectory.actions)
-        active = trajectory.active
-        return replace(earned, taken=taken * active, expected=expected * active)
+    def _earned(self, trajectory: Trajectory, reward: Tensor, weight: Tensor) -> Earned:
+        """Return what a batch earned, with what the critic of actions says where there is one."""
+        earned = earning.earned(trajectory, *self._aligned(reward, weight), self.settings)
+        if not self.baseline.needs_actions:
+            return earned
+        with torch.no_grad():
+            values = self._action_values(trajectory)
+        return earning.judged(earned, trajectory, self.policy, values)
 
     def _action_values(self, trajectory: Trajectory) -> Tensor:
         assert trajectory.agent is not None
         values: Tensor = self.extras["critic"](trajectory.observations, trajectory.agent)
         return values
-
-    def _advantage(self, earned: Earned) -> tuple[Tensor, Tensor]:
-        """Return advantages and the critic's target, [B, 1] or [B, T] each."""
-        advantage: Tensor = self.baseline(earned)
-        target = advantage + earned.value if self.baseline.needs_value else earned.returns
-        if self.baseline.needs_actions:
-            assert earned.expected is not None
-            s = self.settings
-            target = credit.gae(earned.rewards, earned.expected, s.gamma, s.gae_lambda)
-            target = target + earned.expected
-        if self.settings.normalise:
-            whole = advantage.shape == earned.counted.shape
-            counted = earned.counted if whole else earned.weight.unsqueeze(1)
-            advantage = credit.normalise(advantage, counted.expand_as(advantage))
-        return advantage, target
-
-    def _credited(self, advantage: Tensor, active: Tensor) -> Tensor:
-        """Return [B, T] advantages, 0 where inactive; over the row's length if `per_step`."""
-        credited = advantage * active
-        if self.settings.per_step:
-            credited = credited / active.sum(1, keepdim=True).clamp_min(1)
-        return credited
 
     def _learn(self, batch: Batch) -> dict[str, Tensor]:
         """Make one optimiser step on a part of a batch; return its figures."""
@@ -241,49 +190,13 @@ class Learner:
         s, trajectory, weight = self.settings, batch.trajectory, batch.earned.weight
         now = self.portions.evaluate(self.policy, trajectory)
         entropy = estimators.entropy_bonus(now.entropy, weight, s.entropy_decay)
-        loss = self._policy_loss(now, batch) - self.entropy_weight * entropy
-        counted = (trajectory.active, weight)
+        loss = losses.policy_loss(now, batch, s, self._log_z()) - self.entropy_weight * entropy
         value = self._value(now)
         target = batch.target.expand_as(value)
-        value_loss = estimators.value_loss(value, target, *counted)
+        value_loss = estimators.value_loss(value, target, trajectory.active, weight)
         self._backward(loss, s.value_weight * value_loss, now, weight)
-        new, old = now.log_prob.detach(), trajectory.log_prob
-        figures = {
-            "loss": loss.detach(),
-            "entropy": credit.mean(now.entropy.detach(), weight.unsqueeze(1) * counted[0]),
-            "value_loss": value_loss.detach(),
-            "approx_kl": estimators.approx_kl(new, old, *counted),
-            "clip_fraction": estimators.clip_fraction(new, old, *counted, s.clip),
-            "explained_variance": estimators.explained_variance(
-                value.detach() if batch.earned.taken is not None else batch.earned.value,
-                target,
-                *counted,
-            ),
-        }
-        if trajectory.prior_log_prob is not None:
-            figures["kl_prior"] = estimators.kl_k1(new, trajectory.prior_log_prob, weight)
-        return figures
-
-    def _policy_loss(self, now: Trajectory, batch: Batch) -> Tensor:
-        s, weight = self.settings, batch.earned.weight
-        if s.loss != "policy_gradient":
-            return self._aimed(s.loss, now, batch.earned.score, weight)
-        if s.epochs * s.minibatches == 1:
-            return estimators.reinforce(now.log_prob, batch.advantage, weight)
-        behaviour = batch.trajectory.log_prob
-        return estimators.ppo_clip(now.log_prob, behaviour, batch.advantage, weight, s.clip)
-
-    def _aimed(self, loss: str, now: Trajectory, score: Tensor, weight: Tensor) -> Tensor:
-        """Return how far the rows' likelihood is from the one that their score aims at."""
-        prior, sigma = now.prior_log_prob, self.settings.sigma
-        prior = None if prior is None else prior.to(now.log_prob.dtype)
-        if loss == "trajectory_balance" and not self.settings.tilt:
-            prior = None
-        if loss == "trajectory_balance":
-            log_z = self.extras["partition"]()
-            return estimators.trajectory_balance(now.log_prob, log_z, score, weight, sigma, prior)
-        assert prior is not None
-        return estimators.augmented_likelihood(now.log_prob, prior, score, weight, sigma)
+        told = {"loss": loss.detach(), "value_loss": value_loss.detach()}
+        return told | losses.figures(now, batch, value, s)
 
     def _value(self, now: Trajectory) -> Tensor:
         """Return [B, T] what the critic says: of the state, or of the action that was taken."""
@@ -303,32 +216,28 @@ class Learner:
         if s.natural:
             natural.turn(self.policy, now, weight, actor, s.damping)
         if critic:
-            heads = self.descent.groups[1].parameters if learns_apart(s) else actor
+            heads = self._judges(actor)
             parts = self.portions.gradients(value_loss, heads, self.policy, now)
             for parameter, part in zip(heads, parts, strict=True):
                 parameter.grad = added(parameter.grad, part)
 
+    def _judges(self, actor: list[nn.Parameter]) -> list[nn.Parameter]:
+        """Return the parameters that the critic's loss reaches, `actor` where it has none alone."""
+        if self.baseline.needs_actions:
+            return list(self.extras["critic"].parameters())
+        return list(self.descent.groups[1].parameters) if learns_apart(self.settings) else actor
+
     def _by_part(self, trajectory: Trajectory, earned: Earned) -> Tensor:
-        assert earned.taken is not None and earned.expected is not None
         assert trajectory.agent is not None
-        gained = earned.taken - earned.expected
-        return counterfactual.part_credit(gained, trajectory.agent, self.settings.agents)
+        return earning.by_part(earned, trajectory.agent, self.settings.agents)
 
     def _shares(self, batch: Batch) -> dict[str, Tensor]:
-        """Return how much each agent's choices matter: the mean size of its credit."""
         if not self.baseline.needs_actions:
             return {}
-        weight = batch.earned.weight.unsqueeze(1)
-        sizes = self._by_part(batch.trajectory, batch.earned).abs()
-        means = [credit.mean(column.unsqueeze(1), weight) for column in sizes.unbind(1)]
-        return {f"credit_{i + 1}": value for i, value in enumerate(means)}
+        return earning.shares(self._by_part(batch.trajectory, batch.earned), batch.earned.weight)
 
-    def _aligned(self, reward: Tensor, weight: Tensor) -> tuple[Tensor, Tensor]:
-        """Return both on the policy's device and in its dtype; rewards without weight become 0."""
-        like = next(self.policy.parameters())
-        reward, weight = reward.to(like), weight.to(like)
-        per_row = weight if reward.dim() == 1 else weight.unsqueeze(1)
-        return credit.kept(reward, per_row), weight
+    def _log_z(self) -> Tensor | None:
+        return self.extras["partition"]() if "partition" in self.extras else None
 
     def _with_prior(self, trajectory: Trajectory) -> Trajectory:
         """Return the trajectory with the prior's log-probabilities, where there is a prior."""

@@ -11,7 +11,7 @@ from designer.descent import rate
 from designer.enumeration import true_value
 from designer.errors import InputError
 from designer.learner import Learner
-from designer.learning import ActorCritic, LearnerSettings
+from designer.learning import ActorCritic, Coma, LearnerSettings
 from designer.rollout import evaluate, retrace
 from designer.suiting import suits
 
@@ -78,6 +78,17 @@ def test_the_value_head_moves_nothing_else() -> None:
     for name, value in steps[0].items():
         same = gap(value, steps[1][name]) < 1e-12
         assert same != name.startswith("value_head"), name
+
+
+@pytest.mark.parametrize("natural", [False, True])
+def test_the_critic_of_actions_learns_beside_any_actor(natural: bool) -> None:
+    toy = world()
+    settings = Coma(agents=2, agent_steps=1, natural=natural, entropy=0.0, optimiser="sgd")
+    learner, steps = Learner(toy.policy, settings), []
+    before = {k: v.clone() for k, v in learner.extras.state_dict().items()}
+    learner.update(toy.fixed, toy.reward, toy.weight)
+    steps = [gap(v, before[k]) for k, v in learner.extras.state_dict().items()]
+    assert max(steps) > 1e-5
 
 
 def test_the_rates_fall_as_robbins_and_monro_ask_and_the_actors_faster() -> None:
