@@ -10,6 +10,7 @@ import copy
 import inspect
 import json
 import math
+import os
 import re
 import tomllib
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
@@ -19,6 +20,7 @@ from typing import Any
 
 from designer import signature
 from designer.errors import ConfigError, InputError, nearest
+from designer.files import located
 from designer.toml import Keys, positions
 
 MAX_BYTES = 1_000_000  # of a campaign file
@@ -123,10 +125,13 @@ class Document:
                 raise self.error((*path, key), f"unknown key {key!r} in {show(path)}; {hint}")
         for name, value in given.items():
             if _is_path(hints[name], value):
-                file = (self.base / Path(value).expanduser()).resolve()
-                if file.exists() or re.search(r"[/\\.]", value):  # else it may be a short name
+                with self.blamed((*path, name)):
+                    file = located(value, self.base).resolve()
+                if os.path.exists(file) or re.search(
+                    r"[/\\.]", value
+                ):  # else it may be a short name
                     table[name] = given[name] = str(file)
-                if file.is_file():
+                if os.path.isfile(file):
                     self.files[show((*path, name))] = file
         values = self._validated(path, given, settable, hints)
         with self.blamed(path):
@@ -235,7 +240,7 @@ def assignment(text: str) -> tuple[Keys, Any]:
     name, equals, raw = text.partition("=")
     if not equals or not name.strip():
         raise InputError(f"--set {text}: expected KEY=VALUE, such as --set campaign.batch_size=256")
-    path = tuple(int(p) if p.isdigit() else p for p in name.strip().split("."))
+    path = tuple(int(p) if re.fullmatch("[0-9]{1,9}", p) else p for p in name.strip().split("."))
     try:
         return path, tomllib.loads(f"x = {raw}")["x"]
     except tomllib.TOMLDecodeError:

@@ -12,6 +12,20 @@ from designer.errors import DesignerError, DiskFullError, InputError
 FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO)  # no room, no quota, a failing disk
 
 
+def located(text: str, base: Path | None = None) -> Path:
+    """Return the path that a text names: `~` is a home, and the rest is taken from `base`.
+
+    Raises InputError where no file can have that name.
+    """
+    try:
+        path = Path(text).expanduser()
+    except RuntimeError:
+        raise InputError(f"{text!r}: nobody of that name has a home here") from None
+    if "\0" in text:
+        raise InputError(f"{text!r} can be no file's name: it holds the character 0")
+    return path if base is None else base / path
+
+
 def replace(path: Path, content: bytes | str, before: Path | None = None) -> None:
     """Make `content` (text as UTF-8) all that a file holds, also after a power cut.
 

@@ -19,6 +19,7 @@ from types import ModuleType
 from typing import Any, TypeVar
 
 from designer.errors import InputError, nearest
+from designer.files import located
 
 Plugin = Callable[..., Any]
 P = TypeVar("P", bound=Plugin)
@@ -73,8 +74,8 @@ def _look_up(
     if not name.isidentifier():
         raise InputError(f"{spec!r}: {name!r} is not a name, expected module:name or file.py:name")
     if is_file(spec):
-        path = Path(place).expanduser()
-        return _attribute(load_file(path if base is None else base / path), name, str(path))
+        path = located(place, base)
+        return _attribute(load_file(path), name, str(path))
     return _from_module(place, name, spec)
 
 

@@ -111,6 +111,20 @@ def test_a_table_becomes_keyword_arguments(tmp_path: Path) -> None:
     assert document("").build(("t",), Settings, {"steps": 4}) == Settings(4)
 
 
+@pytest.mark.parametrize(
+    ("value", "said"),
+    [
+        (r"a\u0000.csv", "holds the character 0"),
+        ("~nobody-here/a.csv", "nobody of that name has a home"),
+    ],
+)
+def test_names_that_no_file_has_are_refused_at_their_place(value: str, said: str) -> None:
+    with pytest.raises(ConfigError, match=rf"^c.toml:3:1: .*{said}"):
+        document(f'[t]\nsteps = 3\nfile = "{value}"\n').build(("t",), Settings)
+    long = "x" * 5000 + ".csv"
+    assert document(f'[t]\nsteps = 3\nfile = "{long}"\n').build(("t",), Settings).file.name == long
+
+
 @dataclass(frozen=True)
 class Open:
     """Settings of which some may be infinite."""
@@ -212,6 +226,7 @@ def test_overrides_name_the_command_line() -> None:
     assert (path, value) == (("t", "rate"), 0.5)
     assert config.assignment("t.mode=b") == (("t", "mode"), "b")
     assert config.assignment("objective.0.weight=2")[0] == ("objective", 0, "weight")
+    assert config.assignment("²=1")[0] == ("²",)
     page = document("[t]\nsteps = 1\n[[objective]]\nweight = 1")
     page.override(("t", "steps"), "many", "--set t.steps")
     page.override(("objective", 0, "weight"), 2, "--set")

@@ -102,6 +102,12 @@ def test_private_name_hides_nothing(tmp_path: Path) -> None:
     assert found() == "mine" and sys.modules["math"] is math
 
 
+@pytest.mark.parametrize("place", ["~nobody-here/a.py", "a\0b.py", "x" * 5000 + ".py"])
+def test_a_file_that_cannot_be_is_one_line(place: str) -> None:
+    with pytest.raises(InputError):
+        resolve(f"{place}:f", {}, allow_plugins=True)
+
+
 def test_failed_file_leaves_no_half_module(tmp_path: Path) -> None:
     path = write(tmp_path, "x = 1 / 0\n")
     before = set(sys.modules)
