@@ -242,7 +242,9 @@ class Campaign:
 
     def _check_gradient(self, metrics: Metrics) -> None:
         """Stop where learning has not moved for `max_skipped` steps; the step is recorded."""
-        self.skipped = self.skipped + 1 if metrics.get("skipped", 0.0) > 0 else 0
+        # what learns from replay alone skips nothing else
+        lost = metrics.get("skipped", metrics.get("imitation_skipped", 0.0))
+        self.skipped = self.skipped + 1 if lost > 0 else 0
         if self.skipped >= self.settings.max_skipped:
             raise InputError(
                 f"the gradient was not finite in the last {self.skipped} steps, which learned "

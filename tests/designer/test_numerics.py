@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from designer.campaign import Campaign
 from designer.errors import InputError
 from designer.learner import Learner
-from designer.learning import LearnerSettings
+from designer.learning import EliteBalance, LearnerSettings
 from designer.objective import Objective, Term
 from designer.policy import RecurrentPolicy
 from designer.protocols import Task
@@ -111,6 +111,20 @@ def test_steps_without_a_gradient_are_counted_and_end_the_run(
     assert job.steps == 4 and len(seen) == 3 and all(m["skipped"] >= 1 for m in seen)
     assert job.learner.skipped == 4
     assert all(torch.equal(v, before[k]) for k, v in policy.state_dict().items())
+
+
+def test_replay_without_a_gradient_ends_the_run_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    def spoiled(parameters: Any, limit: float) -> torch.Tensor:
+        return torch.tensor(math.nan)
+
+    monkeypatch.setattr(torch.nn.utils, "clip_grad_norm_", spoiled)
+    policy = RecurrentPolicy(ENV.obs_size, ENV.num_actions, hidden=8, seed=0)
+    asked = Settings(steps=50, batch_size=8, max_skipped=4, replay=4, replay_from=1)
+    learner = Learner(policy, EliteBalance())
+    job = Campaign(TASK, learner, Objective([Term(Given([0.1, 0.9]))]), asked)
+    with pytest.raises(InputError, match=r"not finite in the last 4 steps.*max_skipped"):
+        job.run()
+    assert job.steps == 4
 
 
 def test_one_good_step_starts_the_count_again() -> None:
