@@ -85,8 +85,3 @@ def first_beyond(mass: Tensor, cumulative: Tensor, border: Tensor) -> Tensor:
     """Return the first action with mass beyond the border, or else the first with mass."""
     beyond = (cumulative > border).to(torch.uint8) + 1
     return (beyond * (mass > 0)).argmax(-1)
-
-
-def greedy(log_probs: Tensor) -> Tensor:
-    """Return [...] int64, the most probable action (the first among ties)."""
-    return log_probs.argmax(-1)

@@ -68,7 +68,7 @@ def check_policy(policy: Policy, env: Environment[Any, Any], batch_size: int = 8
         assert gap < 1e-5, f"step and unroll differ by {gap:.2e} in {name}; they must agree"
     if drawn.values is None:  # the density of a real number may be above 1
         assert bool((drawn.log_prob <= 1e-6).all()), "a log-probability is above 0"
-    alone = evaluate(policy, _row(drawn, 0))
+    alone = evaluate(policy, drawn.rows(slice(0, 1)))
     gap = float((alone.log_prob - thought.log_prob[:1]).abs().max())
     assert gap < 1e-5, f"row 0 alone differs by {gap:.2e} from row 0 in its batch"
 
@@ -212,12 +212,3 @@ def _check_designs(
 def _tensors(state: Any) -> dict[str, Tensor]:
     fields = {f.name: getattr(state, f.name) for f in dataclasses.fields(state)}
     return {name: value for name, value in fields.items() if isinstance(value, Tensor)}
-
-
-def _row(trajectory: Any, index: int) -> Any:
-    changes = {
-        f.name: getattr(trajectory, f.name)[index : index + 1]
-        for f in dataclasses.fields(trajectory)
-        if getattr(trajectory, f.name) is not None
-    }
-    return trajectory.replace(**changes)

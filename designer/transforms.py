@@ -13,11 +13,10 @@ import math
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
 from designer.errors import InputError
-
-Floats = NDArray[np.float64]
+from designer.protocols import Floats
 
 TRANSFORMS = {
     "identity": "designer.transforms:Identity",

@@ -137,9 +137,3 @@ def test_a_falling_cumulative_sum_still_gives_a_legal_action() -> None:
     for value in (0.0, 0.25, 0.2500001, 0.74995, 0.99995):
         drawn = int(masking.first_beyond(mass, cumulative, torch.tensor([[value]])))
         assert drawn in (0, 2, 4), value
-
-
-def test_greedy_takes_the_first_of_the_best() -> None:
-    mask = torch.tensor([[False, True, True, True]])
-    log_probs = masking.log_probabilities(torch.tensor([[9.0, 1.0, 2.0, 2.0]]), mask)
-    assert masking.greedy(log_probs).tolist() == [2]
