@@ -22,6 +22,7 @@ from designer.learning import LearnerSettings
 from designer.natural import together
 from designer.protocols import Trajectory
 from designer.rollout import with_prior
+from designer.suiting import biases
 
 EXACT = 1e-12
 Holds = Literal["any batch", "known bias", "large batch"]
@@ -174,6 +175,4 @@ def _drawn(member: Member, bench: Bench) -> Trajectory:
 
 def _said(member: Member) -> list[str]:
     """Return what the settings call biased, without what the bench itself sets."""
-    from designer.suiting import biases
-
     return biases(replace(member.settings, max_grad_norm=float("inf")))

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from designer.signature import Unbounded
+from designer.suiting import check
 
 LEARNERS = {
     "reinforce": "designer.learning:Reinforce",
@@ -86,8 +87,6 @@ class LearnerSettings:
     seed: int = 0  # of the shuffling into minibatches
 
     def __post_init__(self) -> None:
-        from designer.suiting import check
-
         check(self)
 
 
