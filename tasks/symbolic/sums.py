@@ -22,6 +22,7 @@ _EXACT = 1e-18  # mean squared miss against the variance of what is wanted
 _APART = 1e-7  # share of a direction that must be left of it in a complement
 _TOLERANCE = 1e-10  # of projections
 _MOST = 64  # sums that are verified
+_LARGEST = 1e150  # of what is wanted: larger values have no squares
 _SMALL = 1e-10  # a coefficient this small, against the largest term, is none
 
 
@@ -90,7 +91,7 @@ def sums(wanted: Floats, among: Sums, unit: Floats | None, beside: int | None) -
     family of that unit.
     """
     family = among.family(unit)
-    if not np.isfinite(wanted).all() or not len(family.block):
+    if not (np.abs(wanted) < _LARGEST).all() or not len(family.block):
         return []
     goal = _centred(wanted) if family.shifted else wanted
     size = float(np.sqrt((goal**2).sum()))

@@ -108,3 +108,10 @@ def test_only_blocks_of_the_wanted_unit_are_added() -> None:
         assert one.shift == 0.0 and all(term.phase is None for term in one.terms)
         assert all((among.bank.units[t_.block] == metres).all() for t_ in one.terms)
     assert sums(v + 2.0 * t, among, metres, None) == []
+
+
+@pytest.mark.parametrize("huge", [1e200, np.inf, np.nan])
+def test_what_is_too_large_for_squares_is_no_sum(small: Sums, huge: float) -> None:
+    wanted = np.linspace(1.0, 2.0, 20)
+    wanted[3] = huge
+    assert sums(wanted, small, None, None) == []
