@@ -38,6 +38,10 @@ class Ground(NamedTuple):
     side: Array  # [Z + 1, C] uint64 where a pull may go from the anchor, by the bond that leaves it
     cells: Array  # [L + 2] uint16 what a residue writes on the grid; kind 0: it attracts nothing
     energy: Array  # [KINDS * KINDS] int32 energy of kind a beside kind b at KINDS * a + b
+    angle: Array  # [Z + 1, Z + 1] int64 the class of two bonds, see `tasks.folding.leaning`
+    bits: Any  # of a point that each axis takes
+    middle: Any  # the point in the middle of the table of closing walks
+    closings: Array  # [n, W] float32 free walks of n steps home from each point of that table
 
 
 @inlined

@@ -1,4 +1,4 @@
-"""Search in the loop, compiled: replica exchange with pull moves and bond rebridging.
+"""Search in the loop, compiled: replica exchange with pulls, bond rebridging and regrowth.
 
 Each of a few ladders holds chains at rising temperatures that walk and exchange places. They go
 on from call to call, and a checkpoint holds them. Without numba, or for 3D chains too long for
@@ -8,7 +8,7 @@ its grids, `PullMoves` walks instead.
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from functools import lru_cache
@@ -24,10 +24,12 @@ from tasks.folding.design import Fold, canonical
 from tasks.folding.enriched import Enrichment
 from tasks.folding.ladder import Ladder
 from tasks.folding.lattices import lattice_named
+from tasks.folding.leaning import leaning, sampled
 from tasks.folding.proposer import PullMoves
 from tasks.folding.terrain import LONGEST_3D, terrain_of
 
-_PART = 250_000  # proposals of a ladder after which a call looks whether another met the target
+_FIRST, _PART = 10_000, 250_000  # proposals of a ladder after which a call looks at the others
+_LONG = 80  # residues from which stretches are grown anew
 _LADDER = 250_000  # energies that are worth a ladder of their own
 _BEGUN = 5  # grown folds that a ladder begins from
 _HOTTEST = {"square": 0.5, "triangular": 0.5, "cubic": 0.44, "fcc": 0.5}  # tuned by measurement
@@ -43,10 +45,12 @@ class ReplicaExchange:
     and there is one for each 250,000 energies that it holds, at most `ladders`. A call makes
     `steps` proposals in each. Temperatures lie between `coldest` and `hottest` (0: 0.5, on the
     cubic lattice 0.44), in units of the chain's strongest attraction. `replicas` chains stand on a
-    ladder (0: 5 in 2D, 3 in 3D), a share `rebridging` of the proposals are rebridgings. The call
-    ends early where a fold meets `target` (an energy). Every energy computed is paid from `purse`,
-    at most a quarter of it in one call. The result depends on `rng` and on what went before, not on
-    `threads` (0: one a core).
+    ladder (0: 5 in 2D, 3 in 3D). Of the proposals a share `rebridging` are rebridgings, and a share
+    `regrowth` (None: 0.02 from 80 residues on, none below) grow a stretch anew; with `grown` and a
+    `policy` the stretches lean, from the second call on, to what `samples` folds of the policy look
+    like. The call ends early where a fold meets `target` (an energy). Every energy computed is paid
+    from `purse`, at most a quarter of it in one call. The result depends on `rng`, the policy and
+    what went before, not on `threads` (0: one a core).
     """
 
     matrix: str = "hp"
@@ -56,6 +60,8 @@ class ReplicaExchange:
     coldest: float = 0.3
     hottest: float = 0.0
     rebridging: float = 0.3
+    regrowth: float | None = None
+    samples: int = 128
     target: float | None = None
     threads: int = 0
     purse: Purse | None = None
@@ -73,8 +79,11 @@ class ReplicaExchange:
                 f"temperatures {self.coldest:g} to {self.hottest:g}, expected 0 < coldest <= "
                 "hottest"
             )
-        if not 0 <= self.rebridging < 1:
-            raise InputError(f"rebridging is {self.rebridging:g}, expected 0 to below 1")
+        for name, share in (("rebridging", self.rebridging), ("regrowth", self.regrowth or 0.0)):
+            if not 0 <= share < 1:
+                raise InputError(f"{name} is {share:g}, expected 0 to below 1")
+        if self.rebridging + (self.regrowth or 0.0) >= 1:
+            raise InputError("rebridging and regrowth leave no pull moves; expected less than 1")
 
     def __call__(
         self, parents: Sequence[Fold], count: int, rng: np.random.Generator, /
@@ -85,16 +94,21 @@ class ReplicaExchange:
             return []
         if not suits(folds[0]):
             return PullMoves(self.matrix).paid_from(self.purse)(folds, count, rng)
-        self._stand(folds, count, rng)
+        if not self._stands(folds[0]):
+            self._stand(folds, count, rng)
+        else:  # before, the policy has seen nothing
+            self._lean(rng)
         self._search(count)
         found = [(energy, text) for ladder in self.standing for energy, text in ladder.found()]
         found.sort(key=lambda pair: pair[0])
         return _distinct(parents, folds[0], [text for _, text in found], count)
 
+    def _stands(self, fold: Fold) -> bool:
+        """Return whether there are ladders, and of this chain."""
+        return bool(self.standing) and self.standing[0].chain == (fold.sequence, fold.lattice)
+
     def _stand(self, folds: Sequence[Fold], count: int, rng: np.random.Generator) -> None:
-        """Set up the ladders, where they do not stand already."""
-        if self.standing and self.standing[0].chain == (folds[0].sequence, folds[0].lattice):
-            return
+        """Set up the ladders."""
         ladders, begun = self.ladders, folds
         left = None if self.purse is None else self.purse.left
         if self.grown is not None and left is not None:
@@ -106,6 +120,20 @@ class ReplicaExchange:
         shares = [begun[i::ladders] or begun for i in range(ladders)]
         self.standing = [self.ladder(share, rng, keep) for share in shares]
 
+    def _lean(self, rng: np.random.Generator) -> None:
+        """Let stretches that are grown anew lean to what the policy makes of the chain now."""
+        if self.grown is None or self.policy is None:
+            return
+        if self._regrown(len(self.grown.env.sequence)):
+            made = sampled(self.grown.env, self.policy, self.samples, rng)
+            for ladder in self.standing:
+                ladder.lean[:] = leaning(made) if made else 1.0
+
+    def _regrown(self, length: int) -> float:
+        if self.regrowth is not None:
+            return self.regrowth
+        return 0.02 if length >= _LONG else 0.0
+
     def _search(self, count: int) -> None:
         ladders, left = self.standing, None if self.purse is None else self.purse.left
         share = None
@@ -116,10 +144,10 @@ class ReplicaExchange:
             ladder.allow(share)
         cores = self.threads or _cores()
         with ThreadPoolExecutor(min(cores, len(ladders))) as pool:
-            for done in range(0, self.steps, _PART):
+            for part in _parts(self.steps):
                 if any(ladder.stopped for ladder in ladders):
                     break
-                list(pool.map(Ladder.climb, ladders, repeat(min(_PART, self.steps - done))))
+                list(pool.map(Ladder.climb, ladders, repeat(part)))
         if self.purse is not None:
             self.purse.spend(sum(ladder.computed for ladder in ladders) - before)
 
@@ -134,9 +162,9 @@ class ReplicaExchange:
         folds = [parents[i].letters for i in chosen]
         random = rng.integers(1 << 64, size=2, dtype=np.uint64).tolist()
         target = -np.inf if self.target is None else self.target
-        return Ladder(
-            terrain, folds, kT, random, rebridging=self.rebridging, target=target, keep=keep
-        )
+        regrown = self._regrown(len(terrain.sequence))
+        shares = {"rebridging": self.rebridging, "regrowth": regrown}
+        return Ladder(terrain, folds, kT, random, **shares, target=target, keep=keep)
 
     def state(self) -> dict[str, Any]:
         """Return plain data for a checkpoint."""
@@ -157,6 +185,14 @@ class ReplicaExchange:
             ladder = self.ladder(folds, np.random.default_rng(0), state["keep"])
             ladder.restore(held)
             self.standing.append(ladder)
+
+
+def _parts(steps: int) -> Iterator[int]:
+    """Yield numbers of proposals that come to `steps`: few at first, as short chains need few."""
+    part = _FIRST
+    while steps > 0:
+        yield min(part, steps)
+        steps, part = steps - part, min(2 * part, _PART)
 
 
 def _cores() -> int:

@@ -15,9 +15,10 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from tasks.folding import compiled_moves, dice
+from tasks.folding import compiled_moves, dice, regrowth
 from tasks.folding.compiled_moves import Ground, pull, rebridge, settle, shift, undo
 from tasks.folding.dice import GOLDEN, Array, compiled, inlined, mixed, stored
+from tasks.folding.regrowth import regrow
 
 BEST, KEPT, COMPUTED, PROPOSED, PARITY, DONE = range(6)  # places in a ladder's `books`
 _ZERO, _ONE, _11 = (np.uint64(n) for n in (0, 1, 11))
@@ -38,12 +39,17 @@ class Rungs(NamedTuple):
     books: Array  # [6] int64, as named above
     kept: Array  # [M, L + 2] the best folds met
     fresh: Array  # [L + 2] scratch
+    tally: Array  # [Z + 2] scratch
+    lean: (
+        Array  # [2, L + 2, ANGLES^2] what stretches grown anew prefer, see `tasks.folding.leaning`
+    )
 
 
 class Until(NamedTuple):
     """How a ladder climbs, and when it stops."""
 
-    share: Any  # of rebridgings among the proposals, of 1024
+    regrown: Any  # of the proposals that grow a stretch anew, of 1024
+    bridged: Any  # of those and of rebridgings, of 1024
     target: int  # an energy
     computed: int  # energies, all in all
 
@@ -89,21 +95,28 @@ def sweep(ground: Ground, rungs: Rungs, place: int, steps: int, until: Until) ->
             break
         moving += GOLDEN
         bits = mixed(moving)
-        if ((bits >> _34) & _10BITS) >= until.share:
-            first, way, moved = pull(ground, chain, grid, bits, fresh)
+        kind = (bits >> _34) & _10BITS
+        if kind < until.regrown:
+            added, complete = regrow(
+                ground, chain, grid, bits, beta, rungs.lean, fresh, rungs.tally
+            )
+            left -= complete
         else:
-            first, way, moved = rebridge(ground, chain, grid, bits, fresh)
-        if moved == _ZERO:
-            continue
-        left -= 1
-        added = shift(ground, chain, grid, first, way, moved, fresh)
-        if added > 0:
-            luck += GOLDEN
-            if not taken(added, beta, chances, mixed(luck)):
-                undo(ground, chain, grid, first, way, moved, fresh)
+            if kind >= until.bridged:
+                first, way, moved = pull(ground, chain, grid, bits, fresh)
+            else:
+                first, way, moved = rebridge(ground, chain, grid, bits, fresh)
+            if moved == _ZERO:
                 continue
+            left -= 1
+            added = shift(ground, chain, grid, first, way, moved, fresh)
+            if added > 0:
+                luck += GOLDEN
+                if not taken(added, beta, chances, mixed(luck)):
+                    undo(ground, chain, grid, first, way, moved, fresh)
+                    continue
+            settle(ground, chain, first, way, moved, fresh)
         energy += added
-        settle(ground, chain, first, way, moved, fresh)
         if energy < best:
             best = energy
             books[BEST] = energy
@@ -155,7 +168,7 @@ def _stamped(stamp: int) -> Any:
 
 def _sources() -> int:
     """Return a number that changes with the other files whose code `climb` holds."""
-    texts = [Path(str(module.__file__)).read_bytes() for module in (dice, compiled_moves)]
+    texts = [Path(str(module.__file__)).read_bytes() for module in (dice, compiled_moves, regrowth)]
     return int.from_bytes(blake2b(b"".join(texts), digest_size=6).digest(), "big") | 1
 
 

@@ -15,6 +15,7 @@ import numpy as np
 from designer.protocols import Floats
 from tasks.folding.design import numbers, spelled
 from tasks.folding.lattices import Ints
+from tasks.folding.leaning import even
 from tasks.folding.terrain import Array, Terrain
 
 SWEEP = 500  # proposals of a chain between exchanges, as Thachuk et al. 2007
@@ -44,13 +45,15 @@ class Ladder:
         random: Sequence[int],
         *,
         rebridging: float = 0.0,
+        regrowth: float = 0.0,
         target: float = -np.inf,
         keep: int = 16,
     ) -> None:
         self.terrain = terrain
         self.betas = terrain.unit / temperatures
         self.chances = np.exp(-self.betas[:, None] * np.arange(_TABLE))
-        self.share = np.uint64(round(rebridging * 1024))
+        self.regrown = np.uint64(round(regrowth * 1024))
+        self.bridged = self.regrown + np.uint64(round(rebridging * 1024))
         self.target = int(np.floor(max(target, -1e12) / terrain.unit + 1e-6))
         self.allowance = 1 << 60
         self.random = np.array(random, dtype=np.uint64)
@@ -59,6 +62,8 @@ class Ladder:
         length = int(terrain.ground.length)
         self.kept = np.zeros((keep, length + 2), dtype=np.uint64)
         self.fresh = np.zeros(length + 2, dtype=np.uint64)
+        self.tally = np.zeros(terrain.lattice.size + 2)
+        self.lean = even(length)
         self._stand(folds)
         self._write(compiled().BEST, int(self.energies.min()))
         self._keep([folds[int(self.energies.argmin())]])
@@ -124,9 +129,9 @@ class Ladder:
         kernels = compiled()
         rungs = kernels.Rungs(
             self.chains, self.grids, self.energies, self.betas, self.chances, self.order,
-            self.random, self.books, self.kept, self.fresh,
+            self.random, self.books, self.kept, self.fresh, self.tally, self.lean,
         )  # fmt: skip
-        until = kernels.Until(self.share, self.target, self.allowance)
+        until = kernels.Until(self.regrown, self.bridged, self.target, self.allowance)
         kernels.climb(self.terrain.ground, rungs, rounds, steps, until)
 
     def found(self) -> list[tuple[float, str]]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -11,6 +11,7 @@ from typing import Any, Literal
 from designer.errors import InputError
 from designer.protocols import Proposer, Task
 from tasks.folding.bounds import bound
+from tasks.folding.certain import LONGEST, nothing_below
 from tasks.folding.design import Fold, parse_fold
 from tasks.folding.drawing import draw
 from tasks.folding.energy import Named, matrix_named
@@ -54,12 +55,12 @@ def task(
     `window` is how many residues it sees ahead, `grow` where the chain begins: start, end or
     middle. Walks that can no longer reach an energy of `prune` give up. `search` is what the
     proposer does, and `search_steps` how long: proposals a ladder in each call (0: 16,000,000,
-    fewer beyond 64 residues), steps of a walk (0: 200) or chains grown together (0: 1,000);
-    `search_threads` 0 is one a core. Where the campaign has a budget, replica exchange begins from
-    the best of `grown` chains that the policy grows together. The run ends at a fold of
-    `target_energy`. With `density`, it also writes density.csv: how many folds have each energy,
-    estimated from so many populations of 1,000 chains. Raises InputError for a bad sequence,
-    lattice or matrix.
+    fewer beyond 64 and up to 40 residues), steps of a walk (0: 200) or chains grown together
+    (0: 1,000); `search_threads` 0 is one a core. Where the campaign has a budget, replica exchange
+    begins from the best of `grown` chains that the policy grows together. The run ends at a fold of
+    `target_energy`, or without one at a fold that is proven optimal. With `density`, it also writes
+    density.csv: how many folds have each energy, estimated from so many populations of 1,000
+    chains. Raises InputError for a bad sequence, lattice or matrix.
     """
     place, name = lattice_named(lattice), str(matrix)
     energies = matrix_named(name)
@@ -68,18 +69,20 @@ def task(
     goal = least if target_energy is None else max(least, target_energy)
     if density < 0:
         raise InputError(f"density is {density}, expected a number of populations, 0 for none")
+    certain = partial(nothing_below, chain, lattice, name)
+    proof = Proof(least, certain if target_energy is None else None)
     env = Chain(chain, lattice, name, symmetric, lookahead, window, grow, prune)
     straight = Fold(chain, lattice, place.letters[0] * (len(chain) - 1))
     return Task(
         name="folding",
         environment=env,
         parse=partial(parse_fold, sequence=chain, lattice=lattice),
-        show=partial(show, matrix=name),
+        show=partial(show, matrix=name, proven=proof.by_enumeration),
         draw=partial(draw, matrix=name),
         exports=partial(_files, matrix=name, env=env, density=density),
         proposer=_proposer(search, env, straight, search_steps, search_threads, goal, grown),
         bucket=contact_class,
-        optimal=Proof(least),
+        optimal=proof,
         goal=None if target_energy is None else Proof(target_energy),
         examples=[straight],
         context={"sequence": chain, "lattice": lattice, "matrix": name, "bound": least},
@@ -94,7 +97,9 @@ def _proposer(
     if search == "pull_moves":
         return PullMoves(env.matrix, steps or 200)
     ready()
-    steps = steps or 16_000_000 * 64 // max(64, len(start.sequence))
+    length = len(start.sequence)
+    few = 1_000_000 if length <= LONGEST else 16_000_000  # the proof can come after the first call
+    steps = steps or few * 64 // max(64, length)
     first = begun(env, grown) if grown else None
     return ReplicaExchange(
         env.matrix, steps, target=goal, threads=threads, start=start, grown=first
@@ -118,13 +123,23 @@ def _files(
 
 @dataclass(frozen=True)
 class Proof:
-    """Tells from raw scores whether a fold is proven optimal: its energy meets the bound."""
+    """Tells from raw scores whether a fold is proven optimal: its energy meets the bound, or it
+    is certain that no fold has less.
+    """
 
     bound: float
+    certain: Callable[[float], bool] | None = None
 
     def __call__(self, scores: Mapping[str, float], /) -> bool:
         """Return True where there is an energy and it is the lowest that any fold can have."""
-        return self.bound < 0 and scores.get("energy", 0.0) <= self.bound + 1e-9
+        energy = scores.get("energy", 0.0)
+        return (self.bound < 0 and energy <= self.bound + 1e-9) or self.by_enumeration(energy)
+
+    def by_enumeration(self, energy: float) -> bool:
+        """Return whether no fold has less energy, as a search of all of them says."""
+        if self.certain is None or energy >= 0:
+            return False
+        return self.certain(round(energy, 6))
 
 
 def contact_class(fold: Fold) -> str:

@@ -77,6 +77,8 @@ class Terrain:
 def terrain_of(sequence: str, lattice: str, matrix: str) -> Terrain:
     """Return the terrain on which a chain is searched."""
     from tasks.folding.compiled_moves import Ground
+    from tasks.folding.leaning import angles
+    from tasks.folding.regrowth import SPAN
 
     place, side = lattice_named(lattice), 8
     while side < len(sequence) + 4:
@@ -90,8 +92,21 @@ def terrain_of(sequence: str, lattice: str, matrix: str) -> Terrain:
     pairs = matrix_named(matrix).pairs(sequence)
     unit = _unit(pairs)
     cells, energy = _energies(sequence, matrix, unit)
-    numbers = (np.uint64(len(sequence)), np.uint64(mask))
-    ground = Ground(*numbers, place.bipartite, deltas, letter, side_steps, cells, energy)
+    reach = (SPAN // 2) * int(widths.sum())
+    ground = Ground(
+        length=np.uint64(len(sequence)),
+        mask=np.uint64(mask),
+        bipartite=place.bipartite,
+        deltas=deltas,
+        letter=letter,
+        side=side_steps,
+        cells=cells,
+        energy=energy,
+        angle=angles(lattice),
+        bits=np.uint64(side.bit_length() - 1),
+        middle=np.uint64(reach),
+        closings=_closings(place),
+    )
     return Terrain(sequence, place, widths, ground, unit, -float(pairs.min()) or 1.0)
 
 
@@ -107,6 +122,21 @@ def _side_steps(lattice: Lattice) -> Ints:
         else:
             found.append([v for v in steps if tuple((v - bond).tolist()) in vectors])
     return np.array([found[0], *found])
+
+
+def _closings(lattice: Lattice) -> Array:
+    """Return `closings` as `Ground` has them: walks of n steps as a share of the most."""
+    from tasks.folding.regrowth import LONGEST, SPAN
+
+    shape = (SPAN,) * lattice.dimensions  # the axes of x come last
+    walks = np.zeros(shape)
+    walks[(SPAN // 2,) * lattice.dimensions] = 1.0
+    axes, levels = tuple(range(lattice.dimensions))[::-1], [walks]
+    for _ in range(LONGEST):
+        steps = [step[: lattice.dimensions].tolist() for step in lattice.steps]
+        walks = np.sum([np.roll(walks, step, axes) for step in steps], axis=0)
+        levels.append(walks)
+    return np.stack([w.ravel() / w.max() for w in levels]).astype(np.float32)
 
 
 def _energies(sequence: str, matrix: str, unit: float) -> tuple[Array, Array]:

@@ -7,6 +7,8 @@ tells that the chain goes on to the layer above or below.
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -23,16 +25,27 @@ _BONDS = {(0, 1): "─", (1, 0): "│", (1, 1): "╲", (1, -1): "╱"}  # noqa: 
 _ARROWS = {(False, False): "", (True, False): "↑", (False, True): "↓", (True, True): "↕"}
 
 
-def show(fold: Fold, matrix: str = "hp") -> str:
-    """Return the fold's picture, its energy and its letters; several lines."""
-    energy, what = caption(fold, matrix_named(matrix))
+def show(
+    fold: Fold, matrix: str = "hp", proven: Callable[[float], bool] = lambda energy: False
+) -> str:
+    """Return the fold's picture, its energy and its letters; several lines.
+
+    `proven` says of an energy above the bound whether an enumeration has found none lower.
+    """
+    energy, what = caption(fold, matrix_named(matrix), proven)
     return "\n".join([*picture(fold), "", f"{energy}, {what}", fold.text])
 
 
-def caption(fold: Fold, matrix: Matrix) -> tuple[str, str]:
-    """Return the fold's energy beside its bound, and what is folded."""
+def caption(
+    fold: Fold, matrix: Matrix, proven: Callable[[float], bool] = lambda energy: False
+) -> tuple[str, str]:
+    """Return the fold's energy beside its bound or the proof, and what is folded."""
     energy, least = recheck(fold, matrix), bound(fold.sequence, fold.lattice, matrix)
-    proof = "optimal" if energy <= least + 1e-9 else f"bound {least:.6g}"
+    proof = f"bound {least:.6g}"
+    if energy <= least + 1e-9:
+        proof = "optimal"
+    elif proven(energy):
+        proof = "optimal, proved by enumeration"
     return (
         f"energy {energy:.6g} ({matrix.name}, {proof})",
         f"{len(fold.sequence)} residues, {fold.lattice} lattice",

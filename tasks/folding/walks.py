@@ -113,10 +113,15 @@ def rivals(words: Words, counts: Array, target: Any, wanted: Any, found: Array) 
 
 
 @stored
-def ground(words: Words, counts: Array, wanted: Any, found: Array) -> int:
-    """Return the place of a map with the most contacts; found gets these and how many folds."""
+def ground(words: Words, counts: Array, sizes: Array, wanted: Any, found: Array) -> int:
+    """Return the place of a map with the most contacts; found gets these and how many folds.
+
+    `sizes` [M] are the maps' own numbers of contacts, falling: maps with too few are not looked at.
+    """
     most, ways, place = -1, 0, 0
     for m in range(len(words)):
+        if sizes[m] < most:
+            break
         contacts = ones(words[m] & wanted)
         if contacts > most:
             most, ways, place = contacts, 0, m
@@ -127,9 +132,9 @@ def ground(words: Words, counts: Array, wanted: Any, found: Array) -> int:
 
 
 @stored
-def designing(words: Words, counts: Array, wanted: Words, places: Array) -> None:
+def designing(words: Words, counts: Array, sizes: Array, wanted: Words, places: Array) -> None:
     """Write for each sequence the place of its only ground state's map, or -1."""
     found = np.zeros(2, dtype=np.int64)
     for row in range(len(wanted)):
-        place = ground(words, counts, wanted[row], found)
+        place = ground(words, counts, sizes, wanted[row], found)
         places[row] = place if found[1] == 1 else -1
