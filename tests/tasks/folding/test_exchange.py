@@ -231,7 +231,7 @@ def test_long_chains_in_space_are_left_to_plain_pull_moves() -> None:
 def test_the_task_searches_by_replica_exchange_until_its_target() -> None:
     made = task(SEQUENCE, target_energy=-9)
     straight = Fold(SEQUENCE, "square", "R" * 19)
-    assert made.proposer == ReplicaExchange(target=-9, start=straight)
+    assert made.proposer == ReplicaExchange(steps=1_000_000, target=-9, start=straight)
     (best, *_) = made.proposer(random_folds(SEQUENCE, "square"), 4, np.random.default_rng(0))
     assert recheck(best, matrix_named("hp")) == -9
     assert type(task(SEQUENCE, search="pull_moves").proposer).__name__ == "PullMoves"
