@@ -18,7 +18,6 @@ import torch
 from torch import Tensor
 
 from designer.errors import InputError
-from designer.protocols import Spelling
 from tasks.symbolic import occurrences as o
 from tasks.symbolic import rules as r
 from tasks.symbolic import slotted
@@ -26,11 +25,11 @@ from tasks.symbolic.expression import Expression, ExpressionBatch, translate
 from tasks.symbolic.forms import Form
 from tasks.symbolic.lawful import lawful
 from tasks.symbolic.library import Library
-from tasks.symbolic.trees import PAD, Trees, pack, read
+from tasks.symbolic.respelling import held, legal, valued
+from tasks.symbolic.trees import Trees, pack
 from tasks.symbolic.units import Units, UnitTables, fits_target, unit_tables
 from tasks.symbolic.variants import respell
 
-FARTHEST = 20.0  # from 0: the widest deviation that a policy may have
 PARENT, SIBLING, DEPTH, CONTEXT, ROLE = range(5)  # the fields of a slot
 
 
@@ -230,7 +229,7 @@ class Expressions:
         else:
             tokens = pack([list(row) for row in actions])
         fits = self.admitted if self.units or self.occurrences or self.form else None
-        return ExpressionBatch(tokens, self.library, fits, _held(tokens, values, self.library))
+        return ExpressionBatch(tokens, self.library, fits, held(tokens, values, self.library))
 
     def encode(
         self, designs: Sequence[Expression], rng: np.random.Generator | None = None
@@ -243,7 +242,7 @@ class Expressions:
         """
         if self.drawn:
             written = replace(self, drawn=False).encode(designs)
-            return [_valued(row, design) for row, design in zip(written, designs, strict=True)]
+            return [valued(row, design) for row, design in zip(written, designs, strict=True)]
         rows = [translate(design, self.library) for design in designs]
         found = [list(row) for row in rows if row is not None]
         if rng is not None:
@@ -259,24 +258,7 @@ class Expressions:
 
     def legal(self, rows: Sequence[Sequence[int]]) -> list[bool]:
         """Return for each row whether this environment writes exactly that expression."""
-        if not rows:
-            return []
-        tokens = pack([list(row) for row in rows])
-        length = (tokens >= 0).sum(1)
-        state = self.reset(len(rows), tokens.device)
-        fine = length <= self.max_length
-        for t in range(min(tokens.shape[1], self.max_length)):
-            action = tokens[:, t].clamp(min=0)
-            mask = self.mask(state)
-            here = mask.gather(1, action.unsqueeze(1)).squeeze(1)
-            fine &= torch.where(tokens[:, t] >= 0, here & (state.open > 0), True)
-            # a row that has failed goes on with something legal: its slots would not suffice
-            state = self.step(state, torch.where(here, action, mask.to(torch.uint8).argmax(1)))
-        fine &= (state.open == 0) & (state.length == length)
-        if self.units is not None or self.occurrences or self.form is not None:
-            whole = torch.where(fine.unsqueeze(1), tokens, PAD)
-            fine &= self.admitted(read(whole, self.library))
-        return [bool(x) for x in fine.tolist()]
+        return legal(rows, self)
 
     def lawful(self, trees: Trees) -> Tensor:
         """Return [N] bool for complete expressions: True only where `legal` is, and fast.
@@ -328,27 +310,6 @@ def _rules(env: Expressions, device: torch.device) -> r.Rules:
         env.idle_constants,
         device,
     )
-
-
-def _held(tokens: Tensor, values: Sequence[Any] | None, library: Library) -> Tensor | None:
-    """Return [N, K] the values at each row's constants, in order of writing; NaN beyond."""
-    if values is None:
-        return None
-    constant = tokens == library.constant_id
-    held = torch.full(tokens.shape, torch.nan, dtype=torch.float64)
-    for row, given in enumerate(values):
-        own = constant[row].nonzero().squeeze(1).tolist()
-        held[row, : len(own)] = torch.tensor([given[t][0] for t in own], dtype=torch.float64)
-    most = int(constant.sum(1).max()) if len(tokens) else 0
-    return held[:, :most]
-
-
-def _valued(row: list[int] | None, design: Expression) -> Spelling | None:
-    if row is None or not all(abs(value) <= FARTHEST for value in design.constants):
-        return None  # NaN compares as False: a constant without a value
-    own = iter(design.constants)
-    given = [[next(own) if t == design.library.constant_id else 0.0] for t in design.tokens]
-    return Spelling(row, {"values": given})
 
 
 def _top(state: Writing) -> Tensor:

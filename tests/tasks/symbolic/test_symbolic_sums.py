@@ -72,7 +72,12 @@ def test_a_third_block_beside(small: Sums) -> None:
 
 def test_noise_and_odd_values_have_no_sum(small: Sums) -> None:
     rng = np.random.default_rng(2)
-    for wanted in (rng.normal(size=20), np.full(20, 3.0), np.full(20, np.nan)):
+    for wanted in (
+        rng.normal(size=20),
+        np.full(20, 3.0),
+        np.full(20, np.nan),
+        1e200 * points()[:, 0],
+    ):
         assert sums(wanted, small, None, None) == []
         assert sums(wanted, small, None, 5) == []
 
