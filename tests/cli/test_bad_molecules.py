@@ -5,13 +5,13 @@ from __future__ import annotations
 import csv
 import json
 import math
-import threading
 import time
 from collections.abc import Iterator
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from typing import Any
 
 import pytest
+from webservice import Service
 
 from cli.main import invoke
 
@@ -60,35 +60,17 @@ def test_skip_goes_on(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> Non
     assert [line.split(": ")[0] for line in said.err.splitlines()] == [f"{file}:2", f"{file}:5"]
 
 
-class Service:
+def failing(left: int) -> Service:
     """Answers `left` requests with the lengths of the texts, then refuses every one."""
+    service = Service()
 
-    def __init__(self, left: int) -> None:
-        service = self
+    def reply(asked: Any) -> tuple[int, str]:
+        if len(service.asked) > left:
+            return 503, ""
+        return 200, json.dumps([len(text) / 50 for text in asked["designs"]])
 
-        class Handler(BaseHTTPRequestHandler):
-            def do_POST(self) -> None:
-                body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
-                fine, service.left = service.left > 0, service.left - 1
-                content = json.dumps([len(t) / 50 for t in body["designs"]]).encode()
-                self.send_response(200 if fine else 503)
-                self.send_header("Content-Length", str(len(content) if fine else 0))
-                self.end_headers()
-                self.wfile.write(content if fine else b"")
-
-            def log_message(self, *_: object) -> None:
-                pass
-
-        self.left = left
-        self.server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        self.url = f"http://127.0.0.1:{self.server.server_port}/score"
-        self.thread = threading.Thread(target=self.server.serve_forever, args=(0.01,))
-        self.thread.start()
-
-    def close(self) -> None:
-        self.server.shutdown()
-        self.thread.join()
-        self.server.server_close()
+    service.reply = reply
+    return service
 
 
 @pytest.fixture
@@ -113,7 +95,7 @@ def campaign(folder: Path, url: str) -> str:
 def test_a_service_that_is_down_at_the_start(
     services: list[Service], tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    services.append(Service(0))
+    services.append(failing(0))
     file = campaign(tmp_path, services[0].url)
     assert invoke(["run", file, "--allow-plugins", "--quiet", "--out", str(tmp_path / "r")]) == 4
     said = capsys.readouterr().err
@@ -124,7 +106,7 @@ def test_a_service_that_is_down_at_the_start(
 def test_a_service_that_goes_away(
     services: list[Service], tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    services.append(Service(5))  # the call before the first step, and four batches
+    services.append(failing(5))  # the call before the first step, and four batches
     file = campaign(tmp_path, services[0].url)
     out = str(tmp_path / "r")
     assert invoke(["run", file, "--allow-plugins", "--json", "--quiet", "--out", out]) == 4

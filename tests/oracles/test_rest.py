@@ -4,59 +4,17 @@ from __future__ import annotations
 
 import json
 import math
-import threading
-from collections.abc import Callable, Iterator
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from typing import Any
+from collections.abc import Iterator
 
 import pytest
 from drugs import drugs
+from webservice import Service
 
 from designer.errors import InputError, OracleError
 from designer.meter import Meter
 from designer.plugins import resolve
 from oracles import ORACLES
 from oracles.rest import Rest
-
-Reply = Callable[[Any], tuple[int, str]]
-
-
-class Service:
-    """A server whose answers the test decides; it keeps what it was asked."""
-
-    def __init__(self) -> None:
-        self.reply: Reply = lambda asked: (
-            200,
-            json.dumps([float(len(t)) for t in asked["designs"]]),
-        )
-        self.asked: list[Any] = []
-        self.headers: list[dict[str, str]] = []
-        service = self
-
-        class Handler(BaseHTTPRequestHandler):
-            def do_POST(self) -> None:
-                body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
-                service.asked.append(body)
-                service.headers.append(dict(self.headers))
-                status, text = service.reply(body)
-                content = text.encode()
-                self.send_response(status)
-                self.send_header("Content-Length", str(len(content)))
-                self.end_headers()
-                self.wfile.write(content)
-
-            def log_message(self, *_: object) -> None:
-                pass
-
-        self.server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        self.url = f"http://127.0.0.1:{self.server.server_port}/score"
-        self.thread = threading.Thread(target=self.server.serve_forever, args=(0.01,))
-        self.thread.start()
-
-    def close(self) -> None:
-        self.server.shutdown()
-        self.thread.join()
-        self.server.server_close()
 
 
 @pytest.fixture
