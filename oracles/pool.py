@@ -47,7 +47,7 @@ class Parallel:
 
     oracle: Oracle[Any]
     workers: int = 1
-    chunk: int = 16
+    chunk: int = 32
     limits: Limits | None = None
     _slots: list[Slot] = field(default_factory=list, init=False, repr=False, compare=False)
 

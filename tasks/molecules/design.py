@@ -54,9 +54,20 @@ class Molecule:
         scaffold: Mol = MurckoScaffold
         return str(Chem.MolToSmiles(scaffold.GetScaffoldForMol(self.mol)))
 
-    def __reduce__(self) -> tuple[type[Molecule], tuple[str]]:
-        """Travel to worker processes as text; the RDKit molecule is parsed again there."""
-        return Molecule, (self.smiles,)
+    def __reduce__(self) -> tuple[Any, tuple[str, bytes | None]]:
+        """Travel to worker processes with the molecule, where it is parsed already."""
+        kept = self.__dict__.get("mol")
+        return _arrived, (self.smiles, None if kept is None else kept.ToBinary())
+
+
+def _arrived(smiles: str, binary: bytes | None) -> Molecule:
+    """Return the design that was sent; its atoms stand in the same order as before."""
+    design = Molecule(smiles)
+    if binary is not None:
+        from rdkit import Chem
+
+        design.__dict__["mol"] = Chem.Mol(binary)
+    return design
 
 
 def from_mol(mol: Mol) -> Molecule | None:
