@@ -23,10 +23,11 @@ if TYPE_CHECKING:
 PLAIN = 10 + RING_DIGITS  # columns beside the last action that every version had
 ADDED = 7 + 2 * RING_DIGITS  # those after them; a prior taught without them has zeros there
 DENSE = PLAIN + ADDED
+LOUD = 4.0  # of those: they decide more than they would at 0 to 1, and are learned sooner
 
 
 def observe(env: Smiles, state: Strings) -> Tensor:
-    """Return [B, A + DENSE] float32 in [0, 1].
+    """Return [B, A + DENSE] float32 in [0, 1], the last `ADDED` columns in [0, `LOUD`].
 
     The last action one-hot; how much of the length and atoms is used; what the current atom has
     left; whether it is aromatic and uncovered, and any is; what was written last; how far back
@@ -63,7 +64,8 @@ def observe(env: Smiles, state: Strings) -> Tensor:
     kin = (theirs != NEVER) * 0.5 + ((theirs != NEVER) & (theirs == part.unsqueeze(1))) * 0.5
     last = one_hot(state.last, env.num_actions).float()
     plain, added = (torch.stack([x.float() for x in each], dim=1) for each in (share, more))
-    return torch.cat([last, plain, back * rings, added, offers, kin * rings], 1)
+    told = torch.cat([added, offers, kin * rings], 1) * LOUD
+    return torch.cat([last, plain, back * rings, told], 1)
 
 
 def _members(unpaired: Tensor, part: Tensor, which: Tensor) -> Tensor:

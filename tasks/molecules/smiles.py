@@ -134,7 +134,7 @@ class Smiles:
         return state.ended
 
     def observe(self, state: Strings, /) -> Tensor:
-        """Return [B, F] float32 in [0, 1]: see `tasks.molecules.observing`."""
+        """Return [B, F] float32, 0 or more: see `tasks.molecules.observing`."""
         from tasks.molecules.observing import observe
 
         return observe(self, state)

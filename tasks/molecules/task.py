@@ -77,7 +77,7 @@ def task(
         from tasks.molecules.smiles import Smiles
 
         environment = Smiles(max_length, max_atoms, min_atoms, vocabulary)
-        limits |= {**_ANY_RINGS, "greed": 0.01}
+        limits |= {**_ANY_RINGS, "greed": 0.002}
     else:
         raise InputError(
             f"unknown representation {representation!r}; {nearest(representation, REPRESENTATIONS)}"
