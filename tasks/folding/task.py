@@ -26,7 +26,7 @@ from tasks.folding.proposer import PullMoves
 from tasks.folding.sequence import parse_sequence
 from tasks.folding.view import show
 
-_TRUST = 0.5  # measured, see `Enrichment`
+_TRUST = 1.0  # in the policy that grows the chains on which ladders begin, see `enriched`
 _BLOCK = 4  # residues; `contact_class` looks at contacts between blocks of this length
 
 

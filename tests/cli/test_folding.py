@@ -7,13 +7,18 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+import torch
 
 from cli.bench_folding import SETS, problems
 from cli.bench_folds import VARIANTS
 from cli.bench_peers import peers
 from cli.build import build
+from cli.folding import _folding
 from cli.main import invoke
+from cli.options import Options
 from cli.presets import fold
+from cli.prior import find, weights
+from cli.session import apply
 from designer.campaign import Campaign
 from designer.checkpoint import load, save
 from designer.errors import InputError
@@ -54,6 +59,26 @@ def test_one_interrupted_among_several_gives_one_object_and_is_named(
     (result,) = json.loads(told.out)["results"]
     assert result["name"] == "one" and result["stopped"] == "interrupted"
     assert f"resume {tmp_path / '1-one'}" in told.err and "folding one, 1 of 2" in told.err
+
+
+@pytest.mark.parametrize(
+    ("lattice", "energy", "said", "taught"),
+    [
+        ("square", "hp", ("campaign.steps=1",), True), ("cubic", "hp", (), False),
+        ("square", "hp", ("policy.hidden=8",), False), ("square", "mj", (), False),
+    ],
+)  # fmt: skip
+def test_the_shipped_prior_is_the_start_where_there_is_one(
+    lattice: str, energy: str, said: tuple[str, ...], taught: bool
+) -> None:
+    options = Options(assignments=list(said))
+    sequence = "HPPHPPHPPH" if energy == "hp" else "LAALAALAAL"
+    document = _folding(sequence, lattice, energy, None, options)
+    apply(document, options)
+    policy = build(document).policy.state_dict()
+    prior = weights(find(Path("folds_square")))
+    equal = all(name in policy and torch.equal(policy[name], prior[name]) for name in prior)
+    assert equal == taught
 
 
 def test_the_search_begins_before_the_policy_and_goes_on_after_a_checkpoint(
