@@ -77,15 +77,20 @@ def ask(campaign: Campaign, count: int) -> Batch:
 def tell(campaign: Campaign, results: Mapping[str, Mapping[str, float]]) -> Metrics:
     """Take measurements by design key, learn from them, close the pending batch.
 
-    Raises InputError where nothing is pending or a design was not asked for.
+    Raises InputError where nothing is pending, or a design or column was not asked for.
     """
     batch = campaign.pending
     if batch is None:
         raise InputError("no designs are waiting for results; run `designer ask DIR N` first")
     asked = {design.key: design for design in batch.designs if design is not None}
-    for key in results:
+    columns = laboratory(campaign).columns
+    for key, row in results.items():
         if key not in asked:
             raise InputError(f"design {key!r} was not asked for; {nearest(key, asked)}")
+        for name in row:
+            if name not in columns:
+                hint = nearest(name, columns)
+                raise InputError(f"design {key!r}: no column {name!r} was asked for; {hint}")
     measured = {k: row for k, row in results.items() if any(v == v for v in row.values())}
     laboratory(campaign).results.update(measured)
     rows = [d if d is not None and d.key in measured else None for d in batch.designs]

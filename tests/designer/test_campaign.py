@@ -232,6 +232,8 @@ def test_people_as_the_oracle(tmp_path: Path) -> None:
     assert [d.key for d in again.designs] == [d.key for d in first.designs]
     with pytest.raises(InputError, match="not asked for"):
         tell(job, {"zzz": {"match": 1.0}})
+    with pytest.raises(InputError, match="no column 'mach' was asked for; did you mean 'match'"):
+        tell(job, {first.designs[0].key: {"mach": 1.0}})
     results = {d.key: {"match": float(Match()([d])[0])} for d in first.designs}
     blank = first.designs[0].key
     results[blank] = {"match": float("nan")}
