@@ -80,10 +80,10 @@ def worst_in_ball(values: Tensor, share: Tensor, radius: float) -> tuple[Tensor,
     return low + (_tilted(x, p, exponent) * x).sum(-1), -exponent
 
 
-def annealed(first: float, last: float | None, steps: int, seen: Tensor) -> Tensor:
+def annealed(first: float, last: float, steps: int, seen: Tensor) -> Tensor:
     """Return a number that goes straight from `first` to `last` while `seen` goes to `steps`."""
     share = (seen / max(steps, 1)).clamp(0.0, 1.0)
-    return first + ((first if last is None else last) - first) * share
+    return first + (last - first) * share
 
 
 def _divergence(x: Tensor, p: Tensor, exponent: Tensor) -> Tensor:

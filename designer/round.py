@@ -52,7 +52,10 @@ def rows(batch: Asked, scored: Scored) -> list[DesignRow]:
 
 
 def figures(batch: Batch, scored: Scored) -> dict[str, float]:
-    """Return what the sampled rows look like: reward, variety, entropy and length."""
+    """Return what the sampled rows look like: reward, variety, entropy and length.
+
+    `unmeasured` counts proposals too.
+    """
     count = batch.sampled
     keys = [design.key for design in batch.designs[:count] if design is not None]
     weight = scored.weight[:count]
