@@ -17,6 +17,7 @@ import torch
 from torch import Tensor, nn
 
 from designer.corpus import Known
+from designer.descent import advance
 from designer.errors import InputError
 
 
@@ -164,8 +165,7 @@ class Teacher:
         loss = _surprise(self.policy, known).sum() / known.active.sum()
         self.optimiser.zero_grad(set_to_none=True)
         loss.backward()  # type: ignore[no-untyped-call]
-        nn.utils.clip_grad_norm_(self.policy.parameters(), self.lessons.max_grad_norm)
-        self.optimiser.step()
+        advance(self.optimiser, self.lessons.max_grad_norm, known.active)
         return float(loss.detach())
 
 

@@ -120,3 +120,15 @@ def test_what_cannot_be_taught() -> None:
     for name, value in product(("epochs", "batch_size", "patience"), (0, -1)):
         with pytest.raises(InputError, match=name):
             Lessons(**{name: value})
+
+
+def test_a_gradient_that_is_not_finite_moves_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    corpus = Corpus(ENV, ROWS)
+    taught = Teacher(policy(), corpus, corpus, Lessons(epochs=2, batch_size=4))
+    taught.run()
+    before = {k: v.clone() for k, v in taught.policy.state_dict().items()}
+    monkeypatch.setattr(
+        torch.nn.utils, "clip_grad_norm_", lambda parameters, limit: torch.tensor(math.nan)
+    )
+    taught._teach(next(iter(corpus.epoch(8, None))))
+    assert all(torch.equal(v, before[k]) for k, v in taught.policy.state_dict().items())
