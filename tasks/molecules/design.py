@@ -66,7 +66,7 @@ def _arrived(smiles: str, binary: bytes | None) -> Molecule:
     if binary is not None:
         from rdkit import Chem
 
-        design.__dict__["mol"] = Chem.Mol(binary)
+        design.__dict__["mol"] = Chem.Mol(binary)  # type: ignore[call-overload]
     return design
 
 
