@@ -67,9 +67,11 @@ def bench_folding(
     stretch: float,
     kept: Path | None = None,
 ) -> None:
-    """Search each sequence once a seed, for at most `stretch` times its bar, and print a table.
+    """Search each sequence once a seed, and print a table.
 
-    Searches are written into the file `kept` as they end; those that it holds are not made again.
+    A search takes at most `stretch` times its bar, in processor seconds of two cores; a peer as
+    many by its own clock. Searches are written into the file `kept` as they end; those that it
+    holds are not made again.
     """
     programs, python = peers(named)
     ready()

@@ -24,7 +24,8 @@ SPAN = 2 * LONGEST + 3  # of the table of closing walks, along each axis
 _ZERO, _ONE, _TWO, _11, _20, _44 = (np.uint64(n) for n in (0, 1, 2, 11, 20, 44))
 _KIND, _KINDS, _SPAN = np.uint64(KINDS - 1), np.uint64(KINDS), np.uint64(SPAN)
 _LONGEST = np.uint64(LONGEST)
-_UNIT = 2.0**-53
+_UNIT = 2.0**-53 * (1.0 - 2.0**-50)  # no share of a sum may round up to the sum
+_STEEPEST = 80.0  # kT; stronger contacts weigh as these, so that no product leaves the numbers
 
 
 @inlined
@@ -63,7 +64,8 @@ def _grow(
                 weight = closing(ground, anchor - point, size - q) if closes else 1.0
                 weight *= leans[ground.angle[d + 1, last] * ANGLES + ground.angle[d + 1, earlier]]
                 if weight > 0.0 and row:
-                    weight *= math.exp(-beta * gain(ground, row, point, grid))
+                    felt = -beta * gain(ground, row, point, grid)
+                    weight *= math.exp(max(-_STEEPEST, min(_STEEPEST, felt)))
             total += weight
             tally[2 + d] = total
         if total == 0.0:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections import Counter
 from itertools import product
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -112,3 +113,18 @@ def test_a_chain_walks_far_by_regrowth_alone() -> None:
     )
     (best, *_) = search([], 4, np.random.default_rng(0))
     assert recheck(best, matrix_named("hp")) == -9
+
+
+def test_energies_of_any_size_leave_the_chain_whole(tmp_path: Path) -> None:
+    """A contact of some thousand kT weighs nothing; where all do, the old stretch comes back."""
+    file = tmp_path / "steep.txt"
+    file.write_text("AB\n-1 900\n900 900\n", encoding="utf-8")
+    letters = "RURDRURDRUUULLDLULLD"
+    fold = Fold("AB" * 10 + "A", "square", letters)
+    terrain = terrain_of(fold.sequence, "square", str(file))
+    made = Ladder(terrain, [letters], np.full(1, 0.3), [5, 6], regrowth=1.0, keep=2)
+    for _ in range(50):
+        made.walk(1, 200)
+        assert (made.grids == terrain.grids(made.chains)).all()
+        energy, text = made.found()[-1]
+        assert recheck(Fold(fold.sequence, "square", text), matrix_named(file)) == energy
