@@ -127,9 +127,8 @@ class Document:
             if _is_path(hints[name], value):
                 with self.blamed((*path, name)):
                     file = located(value, self.base).resolve()
-                if os.path.exists(file) or re.search(
-                    r"[/\\.]", value
-                ):  # else it may be a short name
+                named = os.path.exists(file) or re.search(r"[/\\.]", value)
+                if named:  # else it may be a short name
                     table[name] = given[name] = str(file)
                 if os.path.isfile(file):
                     self.files[show((*path, name))] = file
