@@ -1,4 +1,4 @@
-"""`designer bench pipeline`: the time of each stage of the loop, on three tasks."""
+"""`designer bench pipeline`: the processor time of each stage of the loop, on three tasks."""
 
 from __future__ import annotations
 
@@ -21,12 +21,12 @@ STAGES = ("sample", "decode", "propose", "score", "learn", "record")
 
 
 def bench_pipeline(options: Options) -> None:
-    """Print designs a second, and each stage's share of a step, for each shipped task."""
+    """Print designs a processor second, and each stage's share of a step, for each shipped task."""
     found = {kind: pipeline(_parts(kind, options)) for kind in KINDS}
     if options.as_json:
         print(json.dumps(found))
         return
-    print("share of the time of a step")
+    print("designs a processor second; share of the processor time of a step")
     rows = [["task", "designs/s", *STAGES, "other"]]
     for kind, row in found.items():
         shares = [f"{row[stage]:.1%}" for stage in (*STAGES, "other")]
@@ -36,7 +36,7 @@ def bench_pipeline(options: Options) -> None:
 
 
 def pipeline(parts: Parts, warm_up: int = 3, steps: int = 20) -> dict[str, float]:
-    """Return designs judged a second, and each stage's share of a step's time."""
+    """Return designs judged a processor second, and each stage's share of a step's time."""
     clock: dict[str, float] = defaultdict(float)
     with tempfile.TemporaryDirectory() as folder:
         store = Store(Path(folder) / "campaign.sqlite")
@@ -56,11 +56,11 @@ def pipeline(parts: Parts, warm_up: int = 3, steps: int = 20) -> dict[str, float
             if step == warm_up:
                 clock.clear()
                 asked = total = designs = 0.0
-            started = time.perf_counter()
+            started = time.process_time()
             batch = campaign.ask()
-            asked += time.perf_counter() - started
+            asked += time.process_time() - started
             campaign.tell(batch, campaign.judge(batch))
-            total += time.perf_counter() - started
+            total += time.process_time() - started
             designs += len(batch.designs)
         store.close()
     clock["sample"] = asked - clock["decode"] - clock["propose"]
@@ -89,10 +89,10 @@ class _Timed:
 
 def _timed(call: Callable[..., Any], stage: str, clock: dict[str, float]) -> Callable[..., Any]:
     def timed(*args: Any, **named: Any) -> Any:
-        started = time.perf_counter()
+        started = time.process_time()
         try:
             return call(*args, **named)
         finally:
-            clock[stage] += time.perf_counter() - started
+            clock[stage] += time.process_time() - started
 
     return timed
