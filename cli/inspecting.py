@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from cli.build import COSTS, WANTED, build, build_judge, build_task
+from cli.kinds import aside
 from cli.options import Options
 from cli.presets import shipped
 from cli.session import asks_people
@@ -23,7 +24,8 @@ def validate(campaign: Path, options: Options) -> None:
     document = config.load(campaign)
     parts = build(document, allow_plugins=options.allow_plugins)
     if not asks_people(parts.objective):
-        parts.campaign().preflight()
+        with aside():
+            parts.campaign().preflight()
     env = parts.task.environment
     judged = [oracle.name for oracle in parts.objective.oracles]
     size = sum(p.numel() for p in parts.policy.parameters())
@@ -49,7 +51,8 @@ def score(oracle: str, file: str, task: str | None, options: Options, skip: bool
             if not skip:
                 raise
             refused[row] = str(problem)
-    answer = call(judge, designs)
+    with aside():
+        answer = call(judge, designs)
     values = answer.columns.get(judge.name, next(iter(answer.columns.values())))
     told = iter(values.tolist())
     for row, (_, text) in enumerate(texts):

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
+import sys
 from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -15,6 +18,11 @@ from designer.toml import Keys
 from oracles.isolation import Limits
 from oracles.pool import Parallel
 from oracles.registry import resolve_oracle
+
+
+def aside() -> AbstractContextManager[Any]:
+    """Send to stderr what the user's own code prints: stdout is for results."""
+    return contextlib.redirect_stdout(sys.stderr)
 
 
 @dataclass(frozen=True)
@@ -30,7 +38,7 @@ class Kinds:
         """Return the callable that the table's `kind` names."""
         kind = self._kind(path, registry, default)
         base = self.document.base
-        with self.document.blamed((*path, "kind")):
+        with self.document.blamed((*path, "kind")), aside():
             found = plugins.resolve(kind, registry, allow_plugins=self.allowed, base=base)
         self._anchor(path, kind)
         return found
@@ -45,7 +53,7 @@ class Kinds:
         """Return an oracle: registered, a class or an object of the user's, or a function."""
         kind = self._kind(path, registry, None)
         base = self.document.base
-        with self.document.blamed((*path, "kind")):
+        with self.document.blamed((*path, "kind")), aside():
             make = resolve_oracle(kind, allow_plugins=self.allowed, base=base, registry=registry)
         self._anchor(path, kind)
         table = self.document.table(path)  # what the table says wins over what the task offers

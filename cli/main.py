@@ -78,8 +78,12 @@ def fold(
     if (design is None) == (sequence is None):
         raise typer.BadParameter("give either a SEQUENCE to fold, or --design with a fold")
     if sequence is not None:
+        if pattern is not None or composition is not None:
+            raise typer.BadParameter("--pattern and --composition go with --design")
         return folding.fold_all(sequence, lattice, energy, target_energy, options)
     assert design is not None
+    if target_energy is not None:
+        raise typer.BadParameter("--target-energy goes with a SEQUENCE, not with --design")
     wishes = {"pattern": pattern, "composition": composition}
     start(folding.design(design, lattice, energy, wishes), options)
 
@@ -148,7 +152,7 @@ def ask(
     count: Annotated[int, typer.Argument(metavar="N", help="Designs wanted.", min=1)] = 8,
 ) -> None:
     """Print designs for people or a laboratory to measure, as CSV."""
-    from cli.bench_side import ask
+    from cli.asking import ask
 
     ask(directory, count, options)
 
@@ -163,7 +167,7 @@ def tell(
     options: Options,
 ) -> None:
     """Learn from measurements of the designs that `ask` printed."""
-    from cli.bench_side import tell
+    from cli.asking import tell
 
     tell(directory, results, options)
 

@@ -13,6 +13,7 @@ import math
 import sys
 
 from cli.inspecting import judge_of, lines_of
+from cli.kinds import aside
 from cli.options import Options
 from designer.calling import call
 from designer.errors import InputError
@@ -33,7 +34,8 @@ def serve(oracle: str, file: str, task: str | None, protocol: str, options: Opti
             rows.append(row)
         except InputError as problem:
             print(f"line {row + 1}: not measured: {problem}", file=sys.stderr)
-    answer = call(judge, designs)
+    with aside():
+        answer = call(judge, designs)
     for row, reason in sorted(answer.errors.items()):
         print(f"line {rows[row] + 1}: not measured: {reason}", file=sys.stderr)
     payload: dict[str, list[float]] = {}

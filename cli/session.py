@@ -15,6 +15,7 @@ import torch
 from cli import output, pareto
 from cli.build import Parts, build
 from cli.credit import by_part, credit_lines
+from cli.kinds import aside
 from cli.options import Options
 from cli.progress import watch
 from cli.signals import Overdue, stopping
@@ -129,7 +130,8 @@ def search(campaign: Campaign, run: RunDirectory, options: Options) -> None:
     grace = campaign.settings.grace
     with stopping(grace) as stop, watch(campaign.settings, quiet=options.quiet) as watcher:
         try:
-            result = campaign.run(on_step=watcher, stop=stop, save=save)
+            with aside():
+                result = campaign.run(on_step=watcher, stop=stop, save=save)
         except OracleError as problem:
             result, failure = campaign.result("failed"), problem
         except torch.OutOfMemoryError as problem:

@@ -14,10 +14,11 @@ from __future__ import annotations
 import inspect
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from numbers import Real
 from pathlib import Path
 from typing import Any
 
-from designer.errors import InputError
+from designer.errors import InputError, OracleError
 from designer.plugins import is_file, needs_consent, resolve
 from designer.protocols import Measured
 from oracles import rows
@@ -72,10 +73,16 @@ class PythonFunction:
     def _ask(self, texts: list[str]) -> Measured:
         try:
             alone = takes_one(self.function)
-            said = _lists(self.function(texts[0] if alone else texts), alone)
+            said = self.function(texts[0] if alone else texts)
+            one = not alone and isinstance(said, Real)
+            said = _lists(said, alone)
         except Exception as error:  # a user's function may raise anything
             return rows.failure(len(texts), rows.reason(error))
-        return rows.answer(said, len(texts), self.source, self.name, self.endpoints)
+        try:
+            return rows.answer(said, len(texts), self.source, self.name, self.endpoints)
+        except OracleError as error:
+            hint = "; annotate its parameter `str` to be asked for one design at a time"
+            raise OracleError(f"{error}{hint if one else ''}") from None
 
     def __reduce__(self) -> tuple[Any, ...]:
         """Copies in other processes load the file themselves."""

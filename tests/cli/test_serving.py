@@ -61,6 +61,25 @@ def test_bytes_that_are_no_text(
         assert "not UTF-8 text" in capsys.readouterr().err
 
 
+def test_what_user_code_prints_does_not_mix_with_results(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    code = "def f(text: str):\n    print('asked')\n    return len(text)\n"
+    Path("loud.py").write_text(code)
+    Path("a.smi").write_text("CCO\n")
+    small = ("--quiet", "--set", "policy.hidden=8")
+    for words in (
+        ("score", "loud.py:f", "a.smi"),
+        ("score", "loud.py:f", "a.smi", "--serve", "reinvent4"),
+        ("molecule", "loud.py:f", "--budget", "4", "--json", "--preset", "scratch", *small),
+    ):
+        assert invoke(list(words)) == 0
+        said = capsys.readouterr()
+        assert len(said.out.splitlines()) == 1, said.out
+        assert "asked" in said.err
+
+
 def test_a_run_leaves_files_of_molecules(tmp_path: Path) -> None:
     out = tmp_path / "run"
     assert invoke(["molecule", "median1", "--budget", "30", "--out", str(out), "--quiet"]) == 0
