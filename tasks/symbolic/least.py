@@ -34,7 +34,8 @@ class Least:
     tokens: Tensor  # [K, W] that slots take whose units, times coefficients, add up to the unit
     unlisted: Tensor  # [K] the same for any other unit
     slots: Tensor  # [K] how many slots a bundle has, at least: what it takes for unknown units
-    more: Tensor  # [K, C + 1] the bundle with one more coefficient
+    coefficients: Tensor  # [C]
+    more: Tensor  # [K, C + 1] the bundle with one more coefficient; the last for any other
 
     def of(self, bundle: Tensor, demand: Tensor) -> Tensor:
         """Return [...] the tokens that bundles take to give what is demanded; inf is unknown."""
@@ -50,8 +51,7 @@ class Least:
 
     def joined(self, bundle: Tensor, coefficient: Tensor) -> Tensor:
         """Return [...] the bundles with one more slot of that coefficient."""
-        listed = torch.tensor(COEFFICIENTS, dtype=torch.float64, device=coefficient.device)
-        same = coefficient.unsqueeze(-1) == listed
+        same = coefficient.unsqueeze(-1) == self.coefficients
         place = torch.where(same.any(-1), same.to(torch.uint8).argmax(-1), len(COEFFICIENTS))
         return self.more[bundle, place]
 
@@ -104,7 +104,12 @@ def least(leaves: Floats, products: set[float], powers: list[float], plain: int,
     for bundle, i in known.items():
         for c in range(kinds):
             more[i, c] = known.get(tuple(sorted((*bundle, c))), len(bundles))
-    return Least(*(torch.from_numpy(part) for part in (every, tokens, unlisted, slots, more)))
+    return Least(
+        *(
+            torch.from_numpy(part)
+            for part in (every, tokens, unlisted, slots, np.array(COEFFICIENTS), more)
+        )
+    )
 
 
 def _reached(leaves: Floats, products: set[float], powers: list[float], plain: int, longest: int

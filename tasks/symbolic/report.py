@@ -18,6 +18,7 @@ from tasks.symbolic.judging import Judged, judge
 from tasks.symbolic.library import Library
 from tasks.symbolic.parser import parse
 from tasks.symbolic.parts import Parts
+from tasks.symbolic.poles import Domain, domain
 from tasks.symbolic.table import Table
 from tasks.symbolic.tidy import tidied
 
@@ -58,9 +59,11 @@ class Reporter:
         first = records[chosen.found.key]
         others = [one for one in best if one.key != first.key]
         tidy = self.tidy(chosen.judged)
+        within = self.domain(chosen.judged)
         facts = self._facts(rows, chosen, tidy)
+        facts["recommended"]["defined_between_the_rows"] = within.defined
         made = files(chosen.judged, tidy, self.parts.whole, facts)
-        lines = self.lines(rows, chosen, tidy)
+        lines = [*self.lines(rows, chosen, tidy), *self.warned(within)]
         return Told([first, *others], [records[r.found.key] for r in rows], lines, made, facts)
 
     def ranked(self, designs: Sequence[tuple[Expression, Any]]) -> list[Row]:
@@ -128,6 +131,21 @@ class Reporter:
         if tidy is not None and tidy is not judged:
             out += ["", f"with short numbers, as good: {table.target} = {short(tidy)}"]
         return out
+
+    def domain(self, judged: Judged) -> Domain:
+        """Return whether the equation is defined in the whole range of the data's inputs."""
+        x = self.parts.whole.x
+        known = [domain(one, x.min(0), x.max(0)) for one in judged.versions]
+        order = ("not everywhere", "unknown", "everywhere")
+        return min(known, key=lambda one: order.index(one.defined))
+
+    def warned(self, within: Domain) -> list[str]:
+        """Return a line where the recommended equation fails between the rows."""
+        if within.at is None:
+            return []
+        named = zip(self.parts.whole.headers, within.at.tolist(), strict=True)
+        point = ", ".join(f"{name} = {value:.6g}" for name, value in named)
+        return ["", f"it is not defined everywhere between the rows: not at {point}"]
 
     def _facts(self, rows: Sequence[Row], chosen: Row, tidy: Judged) -> dict[str, Any]:
         table = self.parts.whole

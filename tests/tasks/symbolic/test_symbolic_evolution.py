@@ -172,3 +172,34 @@ def test_calls_repeat_and_the_budget_holds() -> None:
         texts.append([d.text for d in evolution(parents, 20, np.random.default_rng(5))])
         assert purse.spent <= 700
     assert texts[0] == texts[1]
+
+
+def test_contexts_that_miss_are_tried_less_often_and_a_restored_search_goes_on_the_same() -> None:
+    rng = np.random.default_rng(0)
+    x = rng.uniform(1, 2, (600, 2))
+    table = make_table(x, x[:, 0] * x[:, 1] + rng.normal(0, 0.1, 600), ["x", "y"])
+    env = Expressions(WITH, max_length=14)
+
+    def made() -> Evolution:
+        return Evolution(env, table, scale=True, population=60, generations=3, blocks=200,
+                         pairs=500)  # fmt: skip
+
+    whole, first, second = made(), made(), made()
+    assert whole.every == 1 and whole.state() == {}
+    draws = np.random.default_rng(1)
+    assert len(whole.drawn(draws).y) == 256 and len(whole.data.y) == 600
+    assert not torch.equal(whole.drawn(draws).y, whole.drawn(draws).y)
+    a = np.random.default_rng(2)
+    whole([], 10, a)
+    missed = whole.state()["contexts"]
+    assert missed >= 24  # 8 a generation, and the bare places of the first
+    whole.restore({"contexts": 1200})
+    assert whole.every == 4 and whole.state() == {"contexts": 1200}
+    b = np.random.default_rng(2)
+    first([], 10, b)
+    second.restore(first.state())
+    state = b.bit_generator.state
+    one = [d.text for d in first([], 10, b)]
+    b.bit_generator.state = state
+    assert one == [d.text for d in second([], 10, b)]
+    assert first.state() == second.state() != {"contexts": missed}

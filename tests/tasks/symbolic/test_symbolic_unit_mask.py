@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import numpy as np
 import pytest
 import torch
 
 from designer.errors import InputError
+from tasks.symbolic.bank import stock
 from tasks.symbolic.environment import Expressions
 from tasks.symbolic.library import Library, library
 from tasks.symbolic.trees import pack, read
@@ -103,3 +105,15 @@ def test_a_target_that_is_out_of_reach_is_told() -> None:
     Expressions(library(["mul", "add"], ["a", "b"]), 5, units=units)
     with pytest.raises(InputError, match="no expression of at most 9 tokens"):
         Expressions(library(["add", "exp"], ["a", "b"]), 9, units=units)
+
+
+@pytest.mark.parametrize("target", ["m", "m^2 s^-1", "1", "s^-1", "m s^-2"])
+def test_no_block_of_the_targets_unit_is_masked(target: str) -> None:
+    tokens = library(["add", "mul", "div", "inv", "neg", "cube", "sqrt", "max"], ["v", "t", "s"])
+    env = Expressions(tokens, 9, units=make_units(["m/s", "s", "m"], target))
+    assert env.units is not None and env.units.target is not None
+    bank = stock(env, np.random.default_rng(0).uniform(1, 3, (12, 3)), 1500)
+    assert bank.units is not None
+    mine = (np.abs(bank.units - np.array(env.units.target)) < 1e-6).all(1)
+    rows = [[t for t in row if t >= 0] for row in bank.rows.tokens[mine].tolist()]
+    assert len(rows) > 5 and all(env.legal(rows))
