@@ -199,7 +199,8 @@ def test_fold_needs_a_sequence_or_a_target(capsys: pytest.CaptureFixture[str]) -
 def test_every_set_of_the_benchmark_has_sequences_with_their_bars() -> None:
     for name in SETS:
         assert problems([name])
-    bars = {problem.name: problem.bar for problem in problems(["2d", "harvard", "fcc"])}
+    bars = {problem.name: problem.bar for problem in problems(["2d", "harvard", "fcc", "long"])}
+    assert (bars["3D-103"], bars["3D-124"], bars["3D-136"]) == (900, 900, 900)
     assert (bars["2D-64"], bars["2D-85"], bars["2D-100a"]) == (5, 30, 60)
     assert (bars["3D-Harvard9"], bars["FCC-F90_1"]) == (20, 60)
     assert len(problems(["harvard"])) == 10
@@ -222,6 +223,19 @@ def test_benches_of_samples_and_of_design(capsys: pytest.CaptureFixture[str]) ->
     (row,) = json.loads(capsys.readouterr().out)
     assert (row["targets"], row["solved"], row["missed"]) == (4, 4, [])
     assert invoke(["bench", "design", "--only", "2D-18A"]) == 3
+
+
+def test_a_search_of_the_bench_ends_at_its_processor_seconds_and_tells_what_it_has(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    asked = ["bench", "folding", "--only", "2D-100a", "--stretch", "0.001", "--json"]
+    assert invoke([*asked, "--set", "task.search_steps=20000", "--set", "policy.hidden=8"]) == 0
+    said = capsys.readouterr()
+    (row,) = json.loads(said.out)["searches"]
+    assert row["ours"]["hits"] == "0/1" and -48 < row["ours"]["reached"] < -20
+    assert 0.12 <= row["ours"]["processor"] < 5
+    first = json.loads(said.err.splitlines()[0])
+    assert first["name"] == "2D-100a" and first["seed"] == 0 and first["share_of_bound"] > 0.3
 
 
 def test_searches_are_kept_and_set_beside_other_programs(
