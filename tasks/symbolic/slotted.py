@@ -61,26 +61,38 @@ def fits(wanted: Tensor, open_slots: Tensor, left: Tensor, table: UnitTables) ->
 
 def after(wanted: Tensor, open_slots: Tensor, action: Tensor, table: UnitTables) -> Tensor:
     """Return the slots' units after one token a row, written in the slot on top."""
-    few, last = table.least, wanted.shape[1] - 1
-    active = open_slots > 0
+    last, active = wanted.shape[1] - 1, open_slots > 0
     mine = _alone(_slot(wanted, open_slots - 1))
-    demand, rest = mine[:, DEMAND], mine[:, REST].long()
-    product, plain = table.product[action], table.plain[action]
-    arity = table.operands[action]
+    arity, demand = table.operands[action], mine[:, DEMAND]
     own = torch.where(table.free[action], torch.inf, table.single[action])
     now = torch.where(arity == 0, demand - own * mine[:, COEFFICIENT], demand)
-    told = active & (rest != EMPTY) & (plain | (arity == 0))
+    told = active & (mine[:, REST] != EMPTY) & (table.plain[action] | (arity == 0))
     wanted = _put(wanted, open_slots - 2, told, DEMAND, now)
     wanted = _arrived(wanted, open_slots - 2, active & (arity == 0), table)
+    lower, upper = _operands(mine, action, table)
+    at = torch.where(active & (arity > 0), open_slots - 1, last).clamp(max=last)
+    wanted = wanted.scatter(1, _where(at, wanted), lower.unsqueeze(1))
+    above = torch.where(active & (arity == 2), open_slots, last).clamp(max=last)
+    wanted = wanted.scatter(1, _where(above, wanted), upper.unsqueeze(1))
+    return wanted.nan_to_num(nan=torch.inf, posinf=torch.inf, neginf=torch.inf)  # inf equals inf
+
+
+def _operands(mine: Tensor, action: Tensor, table: UnitTables) -> tuple[Tensor, Tensor]:
+    """Return [B, 6] the lower and the upper slot that a token opens in the slot `mine`.
+
+    The upper one is filled first; a token with one operand opens the lower one only.
+    """
+    few, demand, rest = table.least, mine[:, DEMAND], mine[:, REST].long()
+    product, plain = table.product[action], table.plain[action]
     power = torch.where(table.power[action] != 0, table.power[action], 1.0)
     first = mine.clone()
     first[:, COEFFICIENT] = torch.where(plain, 1.0, mine[:, COEFFICIENT] * power)
     first[:, DEMAND] = torch.where(plain, 0.0, demand)
-    first = _alone(first)
     first[:, REST] = torch.where(plain, EMPTY, mine[:, REST])
     first[:, NEED] += torch.where(plain & (rest != EMPTY), few.of(rest, demand), 0.0)
     first[:, ALIKE] = 0.0
-    two = arity == 2
+    first = _alone(first)
+    two = table.operands[action] == 2
     joint = two & (product != 0)
     alike = two & table.same[action] & (rest != EMPTY)
     second = first.clone()
@@ -91,12 +103,7 @@ def after(wanted: Tensor, open_slots: Tensor, action: Tensor, table: UnitTables)
     first[:, REST] = torch.where(joint, bundle, first[:, REST])
     sure = few.one(torch.where(alike, torch.inf, second[:, DEMAND] / second[:, COEFFICIENT]))
     first[:, NEED] += torch.where(two & ~joint, sure, 0.0)
-    at = torch.where(active & (arity > 0), open_slots - 1, last).clamp(max=last)
-    lower = torch.where(two.unsqueeze(1), second, first)
-    wanted = wanted.scatter(1, _where(at, wanted), lower.unsqueeze(1))
-    above = torch.where(active & two, open_slots, last).clamp(max=last)
-    wanted = wanted.scatter(1, _where(above, wanted), first.unsqueeze(1))
-    return wanted.nan_to_num(nan=torch.inf, posinf=torch.inf, neginf=torch.inf)  # inf equals inf
+    return torch.where(two.unsqueeze(1), second, first), first
 
 
 def _alone(slot: Tensor) -> Tensor:
