@@ -46,7 +46,11 @@ VARIANTS: dict[str, Changes] = {
     "newest of equals": {"campaign.newest": True},
     "enrichment": {"campaign.proposals": 32, "task.search": "enrichment"},
     "pull moves": {"campaign.proposals": 32, "task.search": "pull_moves", "task.search_steps": 50},
-}
+    "taught prior": {"prior.run": "folds_square", "policy.hidden": 128},  # as it was taught
+    "taught prior, ppo": {
+        "prior.run": "folds_square", "policy.hidden": 128, "learner.kind": "ppo",
+    },
+}  # fmt: skip
 TARGETS = 100  # of a length, unless all of them are asked for
 
 
@@ -66,6 +70,8 @@ def bench_ablation(options: Options, only: Sequence[str], seeds: int, energies: 
     rows = []
     for problem in problems(only or ABLATED):
         for name, changes in VARIANTS.items():
+            if "prior.run" in changes and problem.lattice != "square":
+                continue  # none is shipped there
             reached = []
             for seed in _seeds(options, seeds):
                 limits = {"campaign.budget": energies, "campaign.steps": 1_000_000}
@@ -125,13 +131,13 @@ def _seeds(options: Options, seeds: int) -> range:
 
 def _document(problem: Problem, options: Options, seed: int, changes: Changes) -> Document:
     document = shipped("fold_samples")
+    apply(document, options)  # first: what a variant changes stays changed
     settings = {
         "task.sequence": problem.sequence, "task.lattice": problem.lattice,
         "task.target_energy": problem.energy, **changes,
     }  # fmt: skip
     for name, value in settings.items():
         document.override(tuple(name.split(".")), value, "bench")
-    apply(document, options)
     document.override(("campaign", "seed"), seed, "bench")
     return document
 
