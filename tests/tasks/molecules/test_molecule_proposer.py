@@ -3,6 +3,7 @@ import pytest
 
 from designer.errors import InputError
 from designer.testing import check_proposer, walk
+from tasks.molecules import edits
 from tasks.molecules.design import parse
 from tasks.molecules.graph import MolecularGraph
 from tasks.molecules.proposer import Genetic
@@ -52,3 +53,24 @@ def test_bad_settings() -> None:
         Genetic(crossover=1.5)
     with pytest.raises(InputError, match="greed"):
         Genetic(greed=0)
+
+
+def test_rings_are_reshaped() -> None:
+    """Every result is an aromatic ring of 5 or 6 with what hung on it; fused rings stay."""
+    from rdkit import Chem
+
+    rng, found = np.random.default_rng(0), set()
+    for _ in range(150):
+        mol = edits.editable(parse("CC1CCC(=O)N(CC)C1").mol)
+        Chem.FastFindRings(mol)
+        mol.UpdatePropertyCache(strict=False)
+        assert edits.reshape_ring(mol, rng)
+        done = mol.GetMol()
+        Chem.SanitizeMol(done)
+        assert all(atom.GetIsAromatic() for atom in done.GetAtoms() if atom.IsInRing())
+        assert Chem.GetMolFrags(done) == (tuple(range(done.GetNumAtoms())),)
+        found.add(Chem.MolToSmiles(done))
+    assert {"CCc1cccc(C)c1", "CCn1ccc(C)c1"} <= found and len(found) > 20
+    fused = edits.editable(parse("c1ccc2ccccc2c1").mol)
+    Chem.FastFindRings(fused)
+    assert not edits.reshape_ring(fused, rng)
