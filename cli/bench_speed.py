@@ -8,10 +8,11 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, redirect_stdout
 from dataclasses import dataclass
 from functools import partial
 from importlib.util import find_spec
+from io import StringIO
 from itertools import chain
 from typing import Any
 
@@ -93,15 +94,58 @@ def _noting(solved: list[host.Solved]) -> Iterator[None]:
 
 
 def _theirs() -> Iterator[Rate]:
-    missing = [name for name in ("gplearn", "pyoperon") if find_spec(name) is None]
-    for name in missing:
-        print(f"{name}: not installed (pip install designer[peers])")
-    if "gplearn" not in missing:
-        yield _gplearn(20)
-    if "pyoperon" not in missing:
-        yield _pyoperon(20, 0)
-        yield _pyoperon(256, 0)
-        yield _pyoperon(100, 5)
+    calls: dict[str, list[Callable[[], Rate]]] = {
+        "gplearn": [partial(_gplearn, 20)],
+        "nsr_engine": [partial(_nsr, 20)],
+        "psrn": [partial(_psrn, 20)],
+        "pyoperon": [partial(_pyoperon, 20, 0), partial(_pyoperon, 256, 0),
+                     partial(_pyoperon, 100, 5)],
+    }  # fmt: skip
+    for name, measures in calls.items():
+        if find_spec(name) is None:
+            print(f"{name}: not installed (pip install designer[peers])")
+            continue
+        yield from (measure() for measure in measures)
+
+
+def _nsr(points: int) -> Rate:
+    """Every expression its policy samples counts; its training is part of the time."""
+    import pandas
+    from nsr_engine import NSREngine
+
+    x, y = _data(points)
+    frame, steps, batch = pandas.DataFrame(x, columns=["a", "b"]), 20, 64
+    made = NSREngine(
+        n_lambda=1, n_iters=steps, batch_size=batch, max_len=20, boosting=False, save_front=False,
+        device="cpu", random_state=0,
+    )  # fmt: skip
+    with redirect_stdout(StringIO()):
+        cpu, wall = _timed(lambda: made.fit(frame, pandas.Series(y)))
+    return Rate("nsr", "affine", points, steps * batch, cpu, wall)
+
+
+def _psrn(points: int) -> Rate:
+    """One pass of its network: all expressions of three layers, with its own duplicates removed.
+
+    It takes three inputs; the third is a sum, as its generator would put there.
+    """
+    from psrn import PSRN_Regressor
+
+    x, y = _data(points)
+    inputs = torch.from_numpy(np.column_stack([x, x.sum(1)])).float()
+    operators = ["Add", "Mul", "Sub", "Div", "Identity", "Sin", "Cos", "Exp", "Log"]
+    stages = {"default": {"operators": operators, "time_limit": 1, "n_psrn_inputs": 3,
+                          "n_sample_variables": 3}, "stages": [{}]}  # fmt: skip
+    with redirect_stdout(StringIO()):
+        net = PSRN_Regressor(
+            variables=["x0", "x1", "x2"], n_symbol_layers=3, device=torch.device("cpu"),
+            token_generator_config={"base": {"has_const": False, "tokens": operators}},
+            stage_config=stages,
+        ).net  # fmt: skip
+        target = torch.from_numpy(y).float().unsqueeze(1)
+        with torch.no_grad():
+            cpu, wall = _timed(lambda: net.score_mse(inputs, target))
+    return Rate("psrn", "none", points, net.out_dim, cpu, wall)
 
 
 def _gplearn(points: int) -> Rate:
