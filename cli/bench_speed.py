@@ -109,12 +109,13 @@ def _theirs() -> Iterator[Rate]:
 
 
 def _nsr(points: int) -> Rate:
-    """Every expression its policy samples counts; its training is part of the time."""
+    """Every expression its policy samples counts, in its usual number of steps; training is part
+    of the time, and so is what it does with the best in the end."""
     import pandas
     from nsr_engine import NSREngine
 
     x, y = _data(points)
-    frame, steps, batch = pandas.DataFrame(x, columns=["a", "b"]), 20, 64
+    frame, steps, batch = pandas.DataFrame(x, columns=["a", "b"]), 200, 64
     made = NSREngine(
         n_lambda=1, n_iters=steps, batch_size=batch, max_len=20, boosting=False, save_front=False,
         device="cpu", random_state=0,
