@@ -2,27 +2,61 @@
 
 from __future__ import annotations
 
+import signal
 import sys
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from types import FrameType
 from typing import Any
 
 import typer
+
+_TYPER_INTERRUPTED = 130  # what Typer makes of a KeyboardInterrupt
 
 
 def outcome(app: typer.Typer, arguments: list[str]) -> int:
     """Run one command and return its exit code; what went wrong is one line on stderr."""
     debug = "--debug" in arguments
-    try:
-        code = typer.main.get_command(app).main(arguments, "designer", standalone_mode=False)
-        sys.stdout.flush()
-        return code if isinstance(code, int) else 0
-    except BrokenPipeError:
-        return _reader_gone()
-    except (KeyboardInterrupt, Exception) as problem:
-        if debug:
-            import traceback
+    with _told_of_interrupts() as told:
+        try:
+            code = typer.main.get_command(app).main(arguments, "designer", standalone_mode=False)
+            sys.stdout.flush()
+        except BrokenPipeError:
+            return _reader_gone()
+        except (KeyboardInterrupt, Exception) as problem:
+            if debug:
+                import traceback
 
-            traceback.print_exc()
-        return _explain(problem, arguments)
+                traceback.print_exc()
+            cut_short = bool(told) and not hasattr(problem, "exit_code")  # an import, for example
+            return _explain(KeyboardInterrupt() if cut_short else problem, arguments)
+    if code == _TYPER_INTERRUPTED:
+        return _explain(KeyboardInterrupt(), arguments)
+    return code if isinstance(code, int) else 0
+
+
+@contextmanager
+def _told_of_interrupts() -> Iterator[list[int]]:
+    """Yield a list that grows with every Ctrl-C that nobody else listens to.
+
+    A library that is being imported may swallow the exception and fail by another one later.
+    """
+    told: list[int] = []
+    main = threading.current_thread() is threading.main_thread()
+    if not main or signal.getsignal(signal.SIGINT) is not signal.default_int_handler:
+        yield told
+        return
+
+    def receive(number: int, frame: FrameType | None) -> None:
+        told.append(number)
+        raise KeyboardInterrupt
+
+    signal.signal(signal.SIGINT, receive)
+    try:
+        yield told
+    finally:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 def _explain(problem: BaseException, arguments: list[str]) -> int:
