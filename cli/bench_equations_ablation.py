@@ -13,7 +13,7 @@ from cli.options import Options
 
 LAWS = (
     "Nguyen-5", "Nguyen-12*", "Livermore-11", "Livermore-14", "R-1", "Jin-1", "Constant-8",
-    "I.9.18", "I.29.16", "II.35.21", "III.9.52",
+    "I.12.11", "I.15.3t", "II.6.15a", "II.35.21",
 )  # fmt: skip
 CHANGES: Mapping[str, tuple[str, ...]] = {
     "no constants, where they are allowed": ("task.constants=0",),
