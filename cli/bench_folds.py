@@ -1,8 +1,8 @@
 """`designer bench samples | ablation | design`: what sampling alone reaches, and what adds to it.
 
 `samples` folds each sequence by `data/campaigns/fold_samples.toml`: the policy's own samples and
-their replay, nothing else. `ablation` changes one thing of it at a time, at an equal number of
-energies computed. `design` solves targets by `fold_design.toml`, drawn by `--seed` from all
+their replay, nothing else. `ablation` changes one thing of REINFORCE at a time, at an equal number
+of energies computed. `design` solves targets by `fold_design.toml`, drawn by `--seed` from all
 structures of a length that some sequence has as its only ground state.
 """
 
@@ -33,8 +33,17 @@ from tasks.folding.recheck import recheck
 Changes = Mapping[str, Any]
 SAMPLED = ("2D-20A", "2D-20B", "2D-24", "2D-25", "2D-36", "2D-48", "2D-50")
 ABLATED = ("2D-36", "2D-48", "3D-Harvard1", "TRI-36")
+PLAIN: Changes = {  # what `ablation` changes: `fold_samples.toml` by REINFORCE
+    "learner.kind": "reinforce", "learner.entropy": 0.02, "campaign.rounds": 1,
+    "campaign.restart": 0, "task.grow": "start",
+}  # fmt: skip
+SHIPPED: Changes = {
+    "learner.kind": "elite_balance", "learner.entropy": 0.0, "campaign.rounds": 8,
+    "task.grow": "middle",
+}  # fmt: skip
 VARIANTS: dict[str, Changes] = {
-    "as shipped": {},
+    "plain": {},
+    "as shipped": SHIPPED,
     "no look-ahead": {"task.lookahead": False},
     "no symmetry breaking": {"task.symmetric": False},
     "no elites": {"campaign.replay": 0},
@@ -75,7 +84,7 @@ def bench_ablation(options: Options, only: Sequence[str], seeds: int, energies: 
             reached = []
             for seed in _seeds(options, seeds):
                 limits = {"campaign.budget": energies, "campaign.steps": 1_000_000}
-                document = _document(problem, options, seed, {**changes, **limits})
+                document = _document(problem, options, seed, {**PLAIN, **changes, **limits})
                 found = _sampled(document, problem, sys.maxsize)
                 reached.append(found["reached"])
             mean = round(statistics.fmean(reached), 2)
