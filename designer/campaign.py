@@ -275,6 +275,8 @@ class Campaign:
         count = self.settings.proposals
         if count == 0 or self.task.proposer is None:
             return []
+        if len(self.elites) < self.settings.proposals_from:
+            return []
         parents = [elite.design for elite in self.elites.best(self.settings.parents)]
         return self.task.proposer(parents, count, self.rng)
 

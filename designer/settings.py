@@ -38,6 +38,7 @@ class Settings:
     replay_from: int = 16  # elites there must be before replay begins
     augment: bool = True  # spell the first round's elites anew where there are several spellings
     proposals: int = 0  # designs the proposer adds a step; 0 = none
+    proposals_from: int = 0  # elites there must be before the proposer is asked
     parents: int = 100  # elites the proposer starts from
     bucket_size: int = 0  # diversity filter: rewarded designs a class; 0 = off
     bucket_from: float = 0.4  # diversity filter: only rewards from here on count
@@ -55,7 +56,8 @@ class Settings:
         for name in ("budget", "steps"):
             _at_least(name, getattr(self, name), 1)
         for name in (
-            "patience", "restart", "replay", "replay_from", "proposals", "bucket_size", "seed",
+            "patience", "restart", "replay", "replay_from", "proposals", "proposals_from",
+            "bucket_size", "seed",
         ):  # fmt: skip
             _at_least(name, getattr(self, name), 0)
         if self.seed >= 2**63:
