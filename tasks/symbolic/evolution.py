@@ -23,10 +23,12 @@ from tasks.symbolic.crowd import EXACT, Crowd, nobody, ranked, remembered, survi
 from tasks.symbolic.environment import Expressions
 from tasks.symbolic.expression import Expression
 from tasks.symbolic.judging import points_of
+from tasks.symbolic.laws import bends
 from tasks.symbolic.meeting import Ways
 from tasks.symbolic.offspring import Offspring
 from tasks.symbolic.outer import Points
 from tasks.symbolic.pairs import sketched
+from tasks.symbolic.products import Products, gathered
 from tasks.symbolic.scoring import Scoring
 from tasks.symbolic.semantic import Aim
 from tasks.symbolic.sums import Sums
@@ -68,6 +70,7 @@ class Evolution:
     contexts: int = 8  # contexts tried so in a generation
     sums: bool = True  # whether sums of blocks with coefficients may, where constants are written
     ratios: bool = True  # whether quotients of polynomials may
+    products: bool = True  # whether a search tries products of powers below all short chains
     settle: int = 4000  # expressions tried for a simpler form once the law is exact
     device: str = "cpu"
     purse: Purse | None = None
@@ -143,6 +146,15 @@ class Evolution:
         summed = Sums(bank, points, waves) if self.sums and self.constants else None
         pairs = sketched(bank, points, True)
         return Ways(pairs, summed, self.ratios, self.written, self.scale)
+
+    @cached_property
+    def powers(self) -> Products | None:
+        """What may close short chains by powers of the variables; None where nothing may."""
+        pairs = None if self.ways is None or not self.products else self.ways.pairs
+        if pairs is None:
+            return None
+        known = bends(self.environment.library) if self.constants else ()
+        return gathered(pairs.bank, pairs.points, self.aim.x[pairs.points], known)
 
     @property
     def written(self) -> bool:

@@ -52,6 +52,7 @@ def make_task(
     pairs: bool = True,
     sums: bool = True,
     ratios: bool = True,
+    products: bool = True,
     poly: bool = False,
     units: Units | None = None,
     guesses: Sequence[Expression] = (),
@@ -89,7 +90,14 @@ def make_task(
     breed: Any = Genetic(bred) if search == "genetic" else None
     if search == "evolution":
         breed = Evolution(
-            bred, table, scale=scale, offset=offset, sums=sums, ratios=ratios or poly, guesses=given
+            bred,
+            table,
+            scale=scale,
+            offset=offset,
+            sums=sums,
+            ratios=ratios or poly,
+            products=products,
+            guesses=given,
         )
         breed = _without(breed, measure, pairs)
     return Task(

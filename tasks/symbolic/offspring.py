@@ -11,6 +11,7 @@ from tasks.symbolic import variation as v
 from tasks.symbolic.crowd import Crowd, nobody, winners
 from tasks.symbolic.expression import Expression
 from tasks.symbolic.judging import held_numbers
+from tasks.symbolic.laws import closed
 from tasks.symbolic.meeting import contexts, met
 from tasks.symbolic.semantic import made_to_measure
 from tasks.symbolic.strips import Strips, stacked, strips
@@ -97,6 +98,11 @@ class Offspring:
         if first and not made.missed and not len(found):  # the bare place, once, with many
             bare = rows.take(np.arange(1))
             found = met(bare, at[:1], outer[:1], aim, ways, a, np.arange(_THIRDS))
+        if first and not len(found) and "products" not in made.missed:  # once in a search
+            made.missed["products"] = 1
+            powers = made.powers
+            if powers is not None:
+                found = closed(powers, aim, a, width, made.constants, made.scale)
         if not len(found):
             made.missed["contexts"] = made.missed.get("contexts", 0) + len(rows)
         return found

@@ -52,6 +52,7 @@ def task(
     pairs: bool = True,
     sums: bool = True,
     ratios: bool = True,
+    products: bool = True,
     poly: bool = False,
     units: str | Path | None = None,
     free_units: bool = False,
@@ -93,6 +94,8 @@ def task(
     ratios      whether it also looks for quotients of polynomials; where no number may be
                 written, those with whole coefficients, in plain symbols: 2 is (x + x)/x
     poly        whether these quotients may hold more numbers than `constants`
+    products    whether it tries, once, all short chains of functions and 1 above products of
+                powers of the inputs and of two blocks, and two functions with a number in each
     units       CSV file with the columns name,unit: equations must then balance
     free_units  whether constants may have units of their own
     inputs      headers of the columns to explain by; left out: all others
@@ -150,6 +153,7 @@ def task(
         pairs=pairs,
         sums=sums,
         ratios=ratios,
+        products=products,
         poly=poly,
         units=None if units is None else _units(units, parts.whole, free_units),
     )
