@@ -14,9 +14,9 @@ import numpy as np
 from data import path as shipped_data
 from designer.errors import InputError, nearest
 from designer.protocols import Floats
-from tasks.symbolic.expression import Expression
-from tasks.symbolic.library import library
-from tasks.symbolic.parser import parse
+from tasks.symbolic.language.expression import Expression
+from tasks.symbolic.language.library import library
+from tasks.symbolic.language.parser import parse
 
 _SPEC = re.compile(r"([UE])\(([^;]+);([^;]+);(\d+)\)")
 _BASE = ("m", "s", "kg", "K", "volt")  # of the exponents in a list of formulas

@@ -21,13 +21,14 @@ from cli.options import Options
 from cli.presets import shipped
 from cli.session import apply
 from designer.protocols import Floats
-from tasks.symbolic import constants, fitting, graph, semantic
-from tasks.symbolic.expression import Expression
-from tasks.symbolic.library import library
-from tasks.symbolic.operators import SETS
-from tasks.symbolic.parser import parse
+from tasks.symbolic.fit import constants, fitting, graph
+from tasks.symbolic.language.expression import Expression
+from tasks.symbolic.language.library import library
+from tasks.symbolic.language.operators import SETS
+from tasks.symbolic.language.parser import parse
+from tasks.symbolic.language.trees import Trees
+from tasks.symbolic.search import semantic
 from tasks.symbolic.task import is_exact
-from tasks.symbolic.trees import Trees
 
 _OPERON = {"add", "sub", "mul", "div", "sin", "cos", "exp", "log", "sqrt", "square", "tan", "tanh"}
 _SLICE = 1  # seconds by the clock after which pyoperon is asked for its processor time

@@ -9,10 +9,10 @@ import numpy as np
 
 from cli.bench_equations_cases import Case
 from designer.protocols import Floats
-from tasks.symbolic.expression import Expression
 from tasks.symbolic.judging import judge
-from tasks.symbolic.names import safe_names
-from tasks.symbolic.table import Table
+from tasks.symbolic.language.expression import Expression
+from tasks.symbolic.tables.names import safe_names
+from tasks.symbolic.tables.table import Table
 
 _DIGITS = 50  # in which two laws are compared
 _FITTED = 1e-8  # relative difference that fitted constants may leave

@@ -19,11 +19,11 @@ from typing import Any
 import numpy as np
 import torch
 
-from tasks.symbolic import host
-from tasks.symbolic.environment import Expressions
-from tasks.symbolic.fitting import fit
-from tasks.symbolic.library import library
-from tasks.symbolic.outer import Points, Settings
+from tasks.symbolic.fit import host
+from tasks.symbolic.fit.fitting import fit
+from tasks.symbolic.fit.outer import Points, Settings
+from tasks.symbolic.language.library import library
+from tasks.symbolic.mask.environment import Expressions
 
 _SYMBOLS = "add,sub,mul,div,sin,cos,exp,log,constant,variable"
 

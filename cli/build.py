@@ -99,7 +99,7 @@ def build_task(document: Document, *, allow_plugins: bool = False) -> Task:
 
 def _operator(document: Document, use: Kinds, path: Keys) -> Any:
     """Return an operator of the user's for equations."""
-    from tasks.symbolic.operators import own
+    from tasks.symbolic.language.operators import own
 
     return document.build(path, own, {"function": use.find(path, {})})
 

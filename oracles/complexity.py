@@ -13,8 +13,8 @@ import numpy as np
 
 from designer.errors import InputError, nearest
 from designer.protocols import Floats
-from tasks.symbolic.expression import Expression
-from tasks.symbolic.operators import OPERATORS
+from tasks.symbolic.language.expression import Expression
+from tasks.symbolic.language.operators import OPERATORS
 
 
 @dataclass(frozen=True)

@@ -17,12 +17,12 @@ from designer.errors import InputError
 from designer.pathwise import Drawn
 from designer.protocols import Floats, Measured
 from tasks.symbolic.conditions import Conditions
-from tasks.symbolic.expression import Expression, explicit
-from tasks.symbolic.fitting import Fits, fit, smooth_nmse
-from tasks.symbolic.library import Library
-from tasks.symbolic.outer import Points, Settings
-from tasks.symbolic.table import Table
-from tasks.symbolic.trees import pack
+from tasks.symbolic.fit.fitting import Fits, fit, smooth_nmse
+from tasks.symbolic.fit.outer import Points, Settings
+from tasks.symbolic.language.expression import Expression, explicit
+from tasks.symbolic.language.library import Library
+from tasks.symbolic.language.trees import pack
+from tasks.symbolic.tables.table import Table
 
 _WHOLE = 1e-9  # a scale this close to 1, an offset this close to 0, is 1 or 0
 

@@ -12,8 +12,8 @@ from designer.errors import InputError
 from designer.protocols import Measured
 from designer.robust import Robust, check_robust, combined
 from oracles.fit import Fit
-from tasks.symbolic.expression import Expression
-from tasks.symbolic.table import Table
+from tasks.symbolic.language.expression import Expression
+from tasks.symbolic.tables.table import Table
 
 
 @dataclass(frozen=True)

@@ -16,7 +16,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from tasks.symbolic.expression import Expression
+from tasks.symbolic.language.expression import Expression
 
 FLOOR = 1e-20  # errors below this come from rounding, and tell nothing
 

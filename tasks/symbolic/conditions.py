@@ -13,8 +13,8 @@ from numpy.typing import NDArray
 
 from designer.errors import InputError, nearest
 from designer.protocols import Floats
-from tasks.symbolic.expression import Expression
-from tasks.symbolic.table import Table
+from tasks.symbolic.language.expression import Expression
+from tasks.symbolic.tables.table import Table
 
 ROWS, BETWEEN = 200, 200  # rows of the table that are looked at, and points drawn in their box
 _STEP = 1e-5  # of a difference, as a share of the column's range

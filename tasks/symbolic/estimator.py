@@ -19,16 +19,16 @@ from sklearn.utils.validation import check_is_fitted, validate_data
 from designer.errors import InputError
 from designer.protocols import Floats
 from tasks.symbolic.choice import Candidate, description_length, front
-from tasks.symbolic.environment import Expressions
-from tasks.symbolic.evolution import EXACT, Evolution
-from tasks.symbolic.expression import Expression
-from tasks.symbolic.fitting import fit
-from tasks.symbolic.library import Library, library
-from tasks.symbolic.names import safe_names
-from tasks.symbolic.outer import Points, Settings
-from tasks.symbolic.table import Table
-from tasks.symbolic.trees import pack
-from tasks.symbolic.units import Units, make_units
+from tasks.symbolic.fit.fitting import fit
+from tasks.symbolic.fit.outer import Points, Settings
+from tasks.symbolic.language.expression import Expression
+from tasks.symbolic.language.library import Library, library
+from tasks.symbolic.language.trees import pack
+from tasks.symbolic.mask.environment import Expressions
+from tasks.symbolic.mask.units import Units, make_units
+from tasks.symbolic.search.evolution import EXACT, Evolution
+from tasks.symbolic.tables.names import safe_names
+from tasks.symbolic.tables.table import Table
 
 
 class SymbolicRegressor(RegressorMixin, BaseEstimator):  # type: ignore[misc]
@@ -104,7 +104,7 @@ class SymbolicRegressor(RegressorMixin, BaseEstimator):  # type: ignore[misc]
 
     def latex(self, digits: int = 6) -> str:
         """Return the recommended equation as LaTeX."""
-        from tasks.symbolic.export import to_latex
+        from tasks.symbolic.output.export import to_latex
 
         check_is_fitted(self)
         return to_latex(self.equation_, digits)
@@ -227,7 +227,7 @@ def _merged(x: Floats, y: Floats, weight: Any) -> tuple[Floats, Floats, Floats]:
 
 
 def _leaf(tokens: Library, token: int) -> Expression:
-    from tasks.symbolic.expression import expression
+    from tasks.symbolic.language.expression import expression
 
     return expression([token], tokens)
 

@@ -14,9 +14,9 @@ import torch
 from torch import Tensor
 
 from designer.errors import InputError
-from tasks.symbolic.library import Library
-from tasks.symbolic.parser import read_form
-from tasks.symbolic.trees import PAD, Trees
+from tasks.symbolic.language.library import Library
+from tasks.symbolic.language.parser import read_form
+from tasks.symbolic.language.trees import PAD, Trees
 
 MOST_COLUMNS = 60  # columns that can be told apart
 NUMBER = "#"  # a fitted number in a form

@@ -9,14 +9,14 @@ from dataclasses import replace
 import torch
 
 from designer.errors import InputError
-from tasks.symbolic.environment import Expressions
-from tasks.symbolic.expression import Expression, expression
 from tasks.symbolic.forms import NUMBER
 from tasks.symbolic.judging import judge
-from tasks.symbolic.library import Library
-from tasks.symbolic.operators import OPERATORS, Operator
-from tasks.symbolic.parser import parse
-from tasks.symbolic.table import Table
+from tasks.symbolic.language.expression import Expression, expression
+from tasks.symbolic.language.library import Library
+from tasks.symbolic.language.operators import OPERATORS, Operator
+from tasks.symbolic.language.parser import parse
+from tasks.symbolic.mask.environment import Expressions
+from tasks.symbolic.tables.table import Table
 
 
 def with_operators(

@@ -11,11 +11,11 @@ import torch
 from torch import Tensor
 
 from designer.protocols import Floats
-from tasks.symbolic.expression import Expression
-from tasks.symbolic.fitting import Fits, fit
-from tasks.symbolic.outer import Points, Settings
-from tasks.symbolic.table import Table
-from tasks.symbolic.trees import pack
+from tasks.symbolic.fit.fitting import Fits, fit
+from tasks.symbolic.fit.outer import Points, Settings
+from tasks.symbolic.language.expression import Expression
+from tasks.symbolic.language.trees import pack
+from tasks.symbolic.tables.table import Table
 
 _WHOLE = 1e-9  # a scale this close to 1, an offset this close to 0, is 1 or 0
 

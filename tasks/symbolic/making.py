@@ -10,24 +10,24 @@ from typing import Any, Literal
 
 from designer.errors import InputError
 from designer.protocols import Task
-from tasks.symbolic import view
 from tasks.symbolic.choice import Candidate, recommend
 from tasks.symbolic.conditions import Conditions
-from tasks.symbolic.crowd import EXACT
-from tasks.symbolic.environment import Expressions
-from tasks.symbolic.evolution import Evolution
-from tasks.symbolic.expression import Expression, expression
 from tasks.symbolic.forms import Form
 from tasks.symbolic.guesses import begin
-from tasks.symbolic.library import Library
-from tasks.symbolic.occurrences import Occurrence
-from tasks.symbolic.parser import parse
-from tasks.symbolic.parts import Parts
-from tasks.symbolic.proposer import Genetic
-from tasks.symbolic.report import Reporter
-from tasks.symbolic.rules import DISTINCT, NESTING, undefined
-from tasks.symbolic.table import Table
-from tasks.symbolic.units import Units
+from tasks.symbolic.language.expression import Expression, expression
+from tasks.symbolic.language.library import Library
+from tasks.symbolic.language.parser import parse
+from tasks.symbolic.mask.environment import Expressions
+from tasks.symbolic.mask.occurrences import Occurrence
+from tasks.symbolic.mask.rules import DISTINCT, NESTING, undefined
+from tasks.symbolic.mask.units import Units
+from tasks.symbolic.output import view
+from tasks.symbolic.output.report import Reporter
+from tasks.symbolic.search.crowd import EXACT
+from tasks.symbolic.search.evolution import Evolution
+from tasks.symbolic.search.proposer import Genetic
+from tasks.symbolic.tables.parts import Parts
+from tasks.symbolic.tables.table import Table
 
 Search = Literal["evolution", "genetic", "none"]
 

@@ -13,16 +13,16 @@ from tasks.symbolic.conditions import conditions
 from tasks.symbolic.forms import NUMBER, Form
 from tasks.symbolic.forms import form as read_form
 from tasks.symbolic.guesses import formula, refuse_undefined, with_operators
-from tasks.symbolic.library import Library, library
+from tasks.symbolic.language.library import Library, library
+from tasks.symbolic.language.operators import SETS, Operator
+from tasks.symbolic.language.parser import parse
 from tasks.symbolic.making import Search, is_exact, make_task, recommended, skeleton
-from tasks.symbolic.occurrences import occurrences
-from tasks.symbolic.operators import SETS, Operator
-from tasks.symbolic.parser import parse
-from tasks.symbolic.parts import parted
-from tasks.symbolic.rules import NESTING
-from tasks.symbolic.selection import selected
-from tasks.symbolic.table import Table, read_table
-from tasks.symbolic.units import Units, read_units
+from tasks.symbolic.mask.occurrences import occurrences
+from tasks.symbolic.mask.rules import NESTING
+from tasks.symbolic.mask.units import Units, read_units
+from tasks.symbolic.tables.parts import parted
+from tasks.symbolic.tables.selection import selected
+from tasks.symbolic.tables.table import Table, read_table
 
 __all__ = ["TABLES", "is_exact", "make_task", "recommended", "skeleton", "task"]
 

@@ -17,10 +17,10 @@ from cli.bench_equations_runs import Outcome, Setting, _apart, _campaign, is_law
 from cli.bench_equations_same import same_form, same_law, size
 from cli.options import Options
 from designer.errors import InputError
-from tasks.symbolic import fitting, graph
-from tasks.symbolic.library import library
-from tasks.symbolic.parser import parse
-from tasks.symbolic.trees import read
+from tasks.symbolic.fit import fitting, graph
+from tasks.symbolic.language.library import library
+from tasks.symbolic.language.parser import parse
+from tasks.symbolic.language.trees import read
 
 SPAN = (1.0, 3.0)
 CASE = Case("own", "own-1", "2*a^2*b/(b+3)", "default", 3, ("a", "b"), (SPAN, SPAN), 200)

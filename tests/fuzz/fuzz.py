@@ -23,8 +23,8 @@ with atheris.instrument_imports(include=["designer", "tasks"]):
     from designer import checkpoint, config
     from designer.errors import InputError
     from tasks.molecules.tokens import tokenize
-    from tasks.symbolic.library import library
-    from tasks.symbolic.parser import parse
+    from tasks.symbolic.language.library import library
+    from tasks.symbolic.language.parser import parse
 
 SOON = 0.25  # seconds of processor time: instrumented code takes about five times as long
 LIBRARY = library("all", ("x", "y"), (), True)

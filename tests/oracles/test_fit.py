@@ -12,9 +12,9 @@ from designer.testing import check_oracle, walk
 from oracles.complexity import DescriptionLength, WeightedComplexity
 from oracles.fit import Fit
 from tasks.symbolic.choice import Candidate, front, recommend
-from tasks.symbolic.library import library
-from tasks.symbolic.parser import parse
-from tasks.symbolic.table import make_table
+from tasks.symbolic.language.library import library
+from tasks.symbolic.language.parser import parse
+from tasks.symbolic.tables.table import make_table
 from tasks.symbolic.task import make_task, task
 
 

@@ -17,8 +17,8 @@ from hypothesis import strategies as st
 from designer import checkpoint, config
 from designer.errors import InputError
 from tasks.molecules.tokens import tokenize
-from tasks.symbolic.library import library
-from tasks.symbolic.parser import parse
+from tasks.symbolic.language.library import library
+from tasks.symbolic.language.parser import parse
 
 LIBRARY = library("all", ("x", "y"), (), True)
 MANY = settings(

@@ -7,13 +7,13 @@ import pytest
 import torch
 from scipy.optimize import least_squares
 
-from tasks.symbolic.constants import Problem, _Bench
-from tasks.symbolic.fitting import evaluate, fit
-from tasks.symbolic.library import library
-from tasks.symbolic.operators import OPERATORS, Operator
-from tasks.symbolic.outer import Points, Settings, outer_fit
-from tasks.symbolic.parser import parse
-from tasks.symbolic.trees import pack
+from tasks.symbolic.fit.constants import Problem, _Bench
+from tasks.symbolic.fit.fitting import evaluate, fit
+from tasks.symbolic.fit.outer import Points, Settings, outer_fit
+from tasks.symbolic.language.library import library
+from tasks.symbolic.language.operators import OPERATORS, Operator
+from tasks.symbolic.language.parser import parse
+from tasks.symbolic.language.trees import pack
 
 LIBRARY = library("all", ["x", "y"], (), True)
 PLAIN = Settings(scale=False)

@@ -20,8 +20,8 @@ from designer.testing import check_environment, check_policy
 from designer.through import ThroughNumbers
 from oracles.fit import Fit
 from oracles.penalties import Complexity
-from tasks.symbolic.library import library
-from tasks.symbolic.table import Table
+from tasks.symbolic.language.library import library
+from tasks.symbolic.tables.table import Table
 from tasks.symbolic.task import make_task
 
 X = np.linspace(0.5, 2.0, 7)

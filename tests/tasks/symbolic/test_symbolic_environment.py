@@ -9,12 +9,12 @@ import torch
 from designer.errors import InputError
 from designer.rollout import retrace
 from designer.testing import check_environment, check_proposer, walk
-from tasks.symbolic.environment import Expressions
-from tasks.symbolic.expression import expression
-from tasks.symbolic.library import library
-from tasks.symbolic.parser import parse
-from tasks.symbolic.proposer import Genetic, crossover, hoist, insertion, point, subtree
-from tasks.symbolic.variants import ends, respell
+from tasks.symbolic.language.expression import expression
+from tasks.symbolic.language.library import library
+from tasks.symbolic.language.parser import parse
+from tasks.symbolic.language.variants import ends, respell
+from tasks.symbolic.mask.environment import Expressions
+from tasks.symbolic.search.proposer import Genetic, crossover, hoist, insertion, point, subtree
 
 FREE = {"nesting": (), "inverses": (), "distinct": (), "idle_constants": True}
 DEFAULT = library("default", ["x", "y"], ["2"], True)

@@ -18,11 +18,11 @@ from sklearn.utils.estimator_checks import check_estimator
 
 from designer.errors import InputError
 from tasks.symbolic import SymbolicRegressor
-from tasks.symbolic.code import to_code
-from tasks.symbolic.library import library
-from tasks.symbolic.parser import parse
-from tasks.symbolic.table import make_table
-from tasks.symbolic.tidy import tidied
+from tasks.symbolic.language.library import library
+from tasks.symbolic.language.parser import parse
+from tasks.symbolic.output.code import to_code
+from tasks.symbolic.output.tidy import tidied
+from tasks.symbolic.tables.table import make_table
 
 RNG = np.random.default_rng(0)
 X = RNG.uniform(1, 3, size=(40, 2))

@@ -7,19 +7,19 @@ import pytest
 import torch
 
 from designer.testing import walk
-from tasks.symbolic.bank import stock
-from tasks.symbolic.desired import INVERSES, Wanted, match
-from tasks.symbolic.environment import Expressions
-from tasks.symbolic.evolution import EXACT, Evolution
-from tasks.symbolic.fitting import evaluate
-from tasks.symbolic.library import library
-from tasks.symbolic.operators import OPERATORS
-from tasks.symbolic.parser import parse
-from tasks.symbolic.strips import ends, strips
-from tasks.symbolic.table import make_table
-from tasks.symbolic.trees import PAD, pack, read
-from tasks.symbolic.variants import ends as ends_of_row
-from tasks.symbolic.variation import alphabet, crossover, hoist, insertion, point, subtree
+from tasks.symbolic.fit.fitting import evaluate
+from tasks.symbolic.language.library import library
+from tasks.symbolic.language.operators import OPERATORS
+from tasks.symbolic.language.parser import parse
+from tasks.symbolic.language.strips import ends, strips
+from tasks.symbolic.language.trees import PAD, pack, read
+from tasks.symbolic.language.variants import ends as ends_of_row
+from tasks.symbolic.mask.environment import Expressions
+from tasks.symbolic.search.bank import stock
+from tasks.symbolic.search.desired import INVERSES, Wanted, match
+from tasks.symbolic.search.evolution import EXACT, Evolution
+from tasks.symbolic.search.variation import alphabet, crossover, hoist, insertion, point, subtree
+from tasks.symbolic.tables.table import make_table
 
 KOZA = library("koza", ["x"])
 WITH = library("default", ["x", "y"], ["2"], constant=True)

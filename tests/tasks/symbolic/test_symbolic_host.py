@@ -6,14 +6,14 @@ import numpy as np
 import pytest
 import torch
 
-from tasks.symbolic import constants as lm
-from tasks.symbolic import host
-from tasks.symbolic.fitting import evaluate, fit
-from tasks.symbolic.library import library
-from tasks.symbolic.operators import OPERATORS, Operator
-from tasks.symbolic.outer import Points, Settings, outer_fit
-from tasks.symbolic.parser import parse
-from tasks.symbolic.trees import pack
+from tasks.symbolic.fit import constants as lm
+from tasks.symbolic.fit import host
+from tasks.symbolic.fit.fitting import evaluate, fit
+from tasks.symbolic.fit.outer import Points, Settings, outer_fit
+from tasks.symbolic.language.library import library
+from tasks.symbolic.language.operators import OPERATORS, Operator
+from tasks.symbolic.language.parser import parse
+from tasks.symbolic.language.trees import pack
 
 LIBRARY = library("all", ["x", "y"], ["2", "pi"], True)
 TEXTS = (

@@ -10,11 +10,11 @@ import torch
 
 from designer.errors import InputError
 from designer.testing import check_environment, walk
-from tasks.symbolic.environment import Expressions
-from tasks.symbolic.library import Library, library
-from tasks.symbolic.occurrences import occurrences
-from tasks.symbolic.rules import undefined
-from tasks.symbolic.table import Table, make_table
+from tasks.symbolic.language.library import Library, library
+from tasks.symbolic.mask.environment import Expressions
+from tasks.symbolic.mask.occurrences import occurrences
+from tasks.symbolic.mask.rules import undefined
+from tasks.symbolic.tables.table import Table, make_table
 from tasks.symbolic.task import task
 
 FREE = {"nesting": (), "inverses": (), "distinct": (), "idle_constants": True}

@@ -6,17 +6,17 @@ import numpy as np
 import pytest
 import torch
 
-from tasks.symbolic.bank import stock
-from tasks.symbolic.environment import Expressions
-from tasks.symbolic.evolution import Evolution
-from tasks.symbolic.fitting import evaluate
-from tasks.symbolic.library import library
-from tasks.symbolic.meeting import Ways, contexts, met
-from tasks.symbolic.pairs import meeting, sketched
-from tasks.symbolic.strips import ends
-from tasks.symbolic.table import make_table
-from tasks.symbolic.variants import ends as ends_of_row
-from tasks.symbolic.variation import alphabet
+from tasks.symbolic.fit.fitting import evaluate
+from tasks.symbolic.language.library import library
+from tasks.symbolic.language.strips import ends
+from tasks.symbolic.language.variants import ends as ends_of_row
+from tasks.symbolic.mask.environment import Expressions
+from tasks.symbolic.search.bank import stock
+from tasks.symbolic.search.evolution import Evolution
+from tasks.symbolic.search.meeting import Ways, contexts, met
+from tasks.symbolic.search.pairs import meeting, sketched
+from tasks.symbolic.search.variation import alphabet
+from tasks.symbolic.tables.table import make_table
 
 KOZA = library("koza", ["x", "y"])
 WITH = library("koza", ["x", "y"], constant=True)

@@ -17,19 +17,19 @@ import torch
 from designer.errors import InputError
 from designer.memory import Found
 from oracles.fit import Fit
-from tasks.symbolic.code import to_code
 from tasks.symbolic.conditions import conditions
 from tasks.symbolic.guesses import checked
 from tasks.symbolic.judging import judge
-from tasks.symbolic.library import library
-from tasks.symbolic.operators import OPERATORS, own
-from tasks.symbolic.parser import parse
-from tasks.symbolic.parts import parted
-from tasks.symbolic.report import RULE
-from tasks.symbolic.selection import selected
-from tasks.symbolic.table import Table, make_table, read_table
+from tasks.symbolic.language.library import library
+from tasks.symbolic.language.operators import OPERATORS, own
+from tasks.symbolic.language.parser import parse
+from tasks.symbolic.output.code import to_code
+from tasks.symbolic.output.report import RULE
+from tasks.symbolic.output.tidy import spelled, tidied, tidy_text
+from tasks.symbolic.tables.parts import parted
+from tasks.symbolic.tables.selection import selected
+from tasks.symbolic.tables.table import Table, make_table, read_table
 from tasks.symbolic.task import task
-from tasks.symbolic.tidy import spelled, tidied, tidy_text
 
 RNG = np.random.default_rng(0)
 X = RNG.uniform(0.5, 3, (60, 2))

@@ -6,10 +6,10 @@ import numpy as np
 import pytest
 
 from designer.memory import Found
-from tasks.symbolic.library import library
-from tasks.symbolic.parser import parse
-from tasks.symbolic.poles import _INTERVALS, bounds, domain
-from tasks.symbolic.table import make_table
+from tasks.symbolic.language.library import library
+from tasks.symbolic.language.parser import parse
+from tasks.symbolic.output.poles import _INTERVALS, bounds, domain
+from tasks.symbolic.tables.table import make_table
 from tasks.symbolic.task import make_task
 
 XY_ONE = library("all", ["x"], ["1", "2"], constant=True)

@@ -7,15 +7,15 @@ import pytest
 
 from designer.protocols import Floats
 from oracles.fit import Fit
-from tasks.symbolic.bank import stock
-from tasks.symbolic.environment import Expressions
-from tasks.symbolic.evolution import EXACT, Evolution
-from tasks.symbolic.laws import bends
-from tasks.symbolic.library import Library, library
-from tasks.symbolic.products import LESS, MORE, Product, Products, gathered, products, values
-from tasks.symbolic.rules import DISTINCT
-from tasks.symbolic.table import make_table
-from tasks.symbolic.twins import twins
+from tasks.symbolic.language.library import Library, library
+from tasks.symbolic.mask.environment import Expressions
+from tasks.symbolic.mask.rules import DISTINCT
+from tasks.symbolic.search.bank import stock
+from tasks.symbolic.search.evolution import EXACT, Evolution
+from tasks.symbolic.search.laws import bends
+from tasks.symbolic.search.products import LESS, MORE, Product, Products, gathered, products, values
+from tasks.symbolic.search.twins import twins
+from tasks.symbolic.tables.table import make_table
 
 TOKENS = ["add", "sub", "mul", "div", "sin", "cos", "exp", "log", "sqrt", "square"]
 

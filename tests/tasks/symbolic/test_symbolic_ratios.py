@@ -7,14 +7,14 @@ import pytest
 import torch
 
 from oracles.fit import Fit
-from tasks.symbolic.environment import Expressions
-from tasks.symbolic.evolution import EXACT, Evolution
-from tasks.symbolic.fitting import evaluate
-from tasks.symbolic.library import library
-from tasks.symbolic.ratios import Ratio, ratio, written
-from tasks.symbolic.table import make_table
-from tasks.symbolic.trees import pack
-from tasks.symbolic.whole import number, spelled
+from tasks.symbolic.fit.fitting import evaluate
+from tasks.symbolic.language.library import library
+from tasks.symbolic.language.trees import pack
+from tasks.symbolic.mask.environment import Expressions
+from tasks.symbolic.search.evolution import EXACT, Evolution
+from tasks.symbolic.search.ratios import Ratio, ratio, written
+from tasks.symbolic.search.whole import number, spelled
+from tasks.symbolic.tables.table import make_table
 
 KOZA = library("koza", ["x", "y"], constant=True)
 LAWS = {

@@ -8,13 +8,13 @@ import numpy as np
 import pytest
 
 from oracles.fit import Fit
-from tasks.symbolic.bank import Bank, stock
-from tasks.symbolic.environment import Expressions
-from tasks.symbolic.evolution import EXACT, Evolution
-from tasks.symbolic.library import library
-from tasks.symbolic.sums import Sum, Sums, sums
-from tasks.symbolic.table import make_table
-from tasks.symbolic.units import make_units
+from tasks.symbolic.language.library import library
+from tasks.symbolic.mask.environment import Expressions
+from tasks.symbolic.mask.units import make_units
+from tasks.symbolic.search.bank import Bank, stock
+from tasks.symbolic.search.evolution import EXACT, Evolution
+from tasks.symbolic.search.sums import Sum, Sums, sums
+from tasks.symbolic.tables.table import make_table
 
 JIN = library("jin", ["x", "y"], constant=True)
 

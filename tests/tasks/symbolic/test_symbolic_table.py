@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from designer.errors import InputError
-from tasks.symbolic.table import make_table, read_table
+from tasks.symbolic.tables.table import make_table, read_table
 from tasks.symbolic.task import TABLES, task
 
 GOOD = "a,b,y\n1,2,3\n2,3,5\n3,5,9\n"

@@ -6,7 +6,7 @@ import pytest
 
 from designer.memory import Found
 from oracles.fit import Fit
-from tasks.symbolic.parser import parse
+from tasks.symbolic.language.parser import parse
 from tasks.symbolic.task import task
 
 

@@ -11,14 +11,14 @@ from hypothesis import strategies as st
 
 from designer.errors import InputError
 from designer.testing import walk
-from tasks.symbolic import view
-from tasks.symbolic.environment import Expressions
-from tasks.symbolic.export import to_latex, to_sympy
-from tasks.symbolic.expression import expression
-from tasks.symbolic.library import library
-from tasks.symbolic.names import safe_names
-from tasks.symbolic.parser import parse
-from tasks.symbolic.table import make_table
+from tasks.symbolic.language.expression import expression
+from tasks.symbolic.language.library import library
+from tasks.symbolic.language.parser import parse
+from tasks.symbolic.mask.environment import Expressions
+from tasks.symbolic.output import view
+from tasks.symbolic.output.export import to_latex, to_sympy
+from tasks.symbolic.tables.names import safe_names
+from tasks.symbolic.tables.table import make_table
 
 LIBRARY = library("all", ["x", "y"], ["2", "pi"], True)
 X = np.random.default_rng(0).uniform(0.2, 1.5, (9, 2))

@@ -7,8 +7,8 @@ from pickle import loads
 
 import torch
 
-from tasks.symbolic.library import library
-from tasks.symbolic.operators import OPERATORS, Operator
+from tasks.symbolic.language.library import library
+from tasks.symbolic.language.operators import OPERATORS, Operator
 
 
 def test_built_in_operators_are_the_very_same_there() -> None:

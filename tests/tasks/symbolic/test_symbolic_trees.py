@@ -7,13 +7,13 @@ import pytest
 import torch
 
 from designer.testing import walk
-from tasks.symbolic.environment import Expressions
-from tasks.symbolic.expression import ExpressionBatch
-from tasks.symbolic.fitting import evaluate
-from tasks.symbolic.graph import build
-from tasks.symbolic.library import library
-from tasks.symbolic.parser import parse
-from tasks.symbolic.trees import PAD, closed, keys, pack, read
+from tasks.symbolic.fit.fitting import evaluate
+from tasks.symbolic.fit.graph import build
+from tasks.symbolic.language.expression import ExpressionBatch
+from tasks.symbolic.language.library import library
+from tasks.symbolic.language.parser import parse
+from tasks.symbolic.language.trees import PAD, closed, keys, pack, read
+from tasks.symbolic.mask.environment import Expressions
 
 KNOWN_KEYS = {
     "x*y + sin(x)": "da893d53d709ebb50851daeccbf21fe8*1+0",

@@ -7,11 +7,11 @@ import pytest
 import torch
 
 from designer.errors import InputError
-from tasks.symbolic.bank import stock
-from tasks.symbolic.environment import Expressions
-from tasks.symbolic.library import Library, library
-from tasks.symbolic.trees import pack, read
-from tasks.symbolic.units import Units, fits_target, make_units, unit_tables
+from tasks.symbolic.language.library import Library, library
+from tasks.symbolic.language.trees import pack, read
+from tasks.symbolic.mask.environment import Expressions
+from tasks.symbolic.mask.units import Units, fits_target, make_units, unit_tables
+from tasks.symbolic.search.bank import stock
 
 CPU = torch.device("cpu")
 

@@ -10,12 +10,12 @@ import torch
 
 from designer.errors import InputError
 from designer.testing import check_environment, walk
-from tasks.symbolic.environment import Expressions
-from tasks.symbolic.evolution import Evolution
-from tasks.symbolic.library import Library, library
-from tasks.symbolic.table import make_table
-from tasks.symbolic.trees import pack, read
-from tasks.symbolic.units import exponents, fits_target, make_units, read_units, unit_tables
+from tasks.symbolic.language.library import Library, library
+from tasks.symbolic.language.trees import pack, read
+from tasks.symbolic.mask.environment import Expressions
+from tasks.symbolic.mask.units import exponents, fits_target, make_units, read_units, unit_tables
+from tasks.symbolic.search.evolution import Evolution
+from tasks.symbolic.tables.table import make_table
 
 TOKENS = library(
     ["add", "sub", "mul", "div", "sqrt", "square", "exp"], ["v", "t", "s"], ["2"], constant=True

@@ -1,0 +1,1 @@
+"""Which tokens may come next: the environment, its constraints, and dimensional analysis."""

@@ -1,0 +1,1 @@
+"""What people get of a search: the report, files, source code, pictures."""

@@ -1,0 +1,1 @@
+"""Data as people have them: a CSV's cells, columns, parts, and which columns matter."""
