@@ -25,7 +25,7 @@ def fold_all(
     {"results": [...]}, with --out each its own directory there.
     """
     path = Path(text[:_NAME])  # a chain longer than any file's name is no file
-    if path.is_dir():
+    if text and path.is_dir():
         raise InputError(f"{path}: a directory; give a FASTA file, or the letters of a chain")
     if len(text) > _NAME or (path.suffix.lower() not in _FASTA and not path.is_file()):
         return start(_folding(text, lattice, energy, target_energy, options), options)

@@ -7,12 +7,12 @@ import sys
 from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 from designer import plugins
 from designer.config import Document, show
 from designer.errors import listed
+from designer.files import located
 from designer.laboratory import Laboratory
 from designer.toml import Keys
 from oracles.isolation import Limits
@@ -91,6 +91,6 @@ class Kinds:
         """Make a file's name absolute, so that the run can be resumed from anywhere."""
         if plugins.is_file(kind):
             name, attribute = kind.rsplit(":", 1)
-            file = (self.document.base / Path(name).expanduser()).resolve()
+            file = located(name, self.document.base).resolve()
             self.document.table(path)["kind"] = f"{file}:{attribute}"
             self.document.files[f"{show(path)} code"] = file

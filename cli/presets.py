@@ -13,6 +13,7 @@ from typing import Any
 from designer import config
 from designer.config import Document
 from designer.errors import InputError, nearest
+from designer.files import located
 from designer.plugins import is_file
 
 PRIOR = "zinc250k"  # what molecules start from, where it is shipped
@@ -88,7 +89,7 @@ def molecule(
     for name, value in wishes.items():
         document.override(("task", name), value, f"--{name}")
     if prior is not None:
-        place = Path(prior).expanduser()
+        place = located(prior)
         named = str(place.absolute()) if place.exists() else prior
         document.override(("prior",), {"run": named}, "--prior")
         document.data.pop("policy", None)
@@ -97,7 +98,7 @@ def molecule(
     kind = objective
     if is_file(objective):
         file, name = objective.rsplit(":", 1)
-        kind = f"{Path(file).expanduser().absolute()}:{name}"
+        kind = f"{located(file).absolute()}:{name}"
     aim(document, kind, "OBJECTIVE")
     return document, ":" in objective
 
@@ -113,7 +114,7 @@ def is_taught(prior: str) -> bool:
     from cli.prior import ABOUT, find
 
     try:
-        return (find(Path(prior).expanduser()) / ABOUT).is_file()
+        return (find(located(prior)) / ABOUT).is_file()
     except InputError:
         return False
 

@@ -284,7 +284,16 @@ def _accused(table: Any, problem: str) -> list[str]:
 
     names = [key for key in table if said(key)]
     values = [key for key, value in table.items() if any(map(said, _spellings(value)))]
-    return ([key for key in names if key in values] or values or names)[:1]
+    both, subject = (
+        [key for key in names if key in values],
+        [n for n in names if _opens(problem, n)],
+    )
+    return (both or subject or values or names)[:1]
+
+
+def _opens(problem: str, name: str) -> bool:
+    """Return whether a message is about this name from its first word on."""
+    return problem.startswith(f"{name} ")
 
 
 def _spellings(value: Any) -> list[str]:

@@ -69,6 +69,8 @@ def task(
     goal = least if target_energy is None else max(least, target_energy)
     if density < 0:
         raise InputError(f"density is {density}, expected a number of populations, 0 for none")
+    if grown < 0:
+        raise InputError(f"grown is {grown}, expected a number of chains, 0 for none")
     certain = partial(nothing_below, chain, lattice, name)
     proof = Proof(least, certain if target_energy is None else None)
     env = Chain(chain, lattice, name, symmetric, lookahead, window, grow, prune)

@@ -38,7 +38,10 @@ def ran(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureF
 
 
 def fold(*more: str, steps: int = 3) -> tuple[str, ...]:
-    return ("fold", CHAIN, *QUICK, "--set", f"campaign.steps={steps}", *more)
+    """A run that ends by its steps: no fold has -10, and with a target nothing is proven."""
+    return (
+        "fold", CHAIN, "--target-energy", "-10", *QUICK, "--set", f"campaign.steps={steps}", *more
+    )  # fmt: skip
 
 
 def test_json_is_exactly_one_object(ran: Ran) -> None:

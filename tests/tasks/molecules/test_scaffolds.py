@@ -137,7 +137,7 @@ def test_what_the_scaffold_has_is_not_held_against_children(text: str, represent
     assert made.proposer is not None
     rows = walk(made.environment, 24, seed=0)[0].tolist()
     parents = list({d.key: d for d in made.environment.decode(rows)}.values())
-    assert len(made.proposer(parents, 8, np.random.default_rng(0))) >= 4
+    assert len(made.proposer(parents, 16, np.random.default_rng(0))) >= 4
 
 
 BAD = {
