@@ -21,12 +21,12 @@ def with_proposers(
 
     Without `kind` a table changes settings of the task's own proposer.
     """
-    tables = document.table(("proposer",), [])
-    if not tables:
+    paths = document.tables(("proposer",))
+    if not paths:
         if "bandit" in document.data:
             raise document.error(("bandit",), "a bandit needs two or more [[proposer]] tables")
         return task
-    arms = [_proposer(document, find, ("proposer", i), task) for i in range(len(tables))]
+    arms = [_proposer(document, find, path, task) for path in paths]
     if settings.proposals == 0:
         text = "campaign.proposals is 0, so no proposer is asked; set it, or leave [[proposer]] out"
         raise document.error(("proposer",), text)

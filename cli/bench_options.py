@@ -188,6 +188,8 @@ def pmo(
     """Optimise molecules as the PMO benchmark does, every call counted."""
     from cli.bench_pmo import bench_pmo
 
+    if campaign is not None and preset is not None:
+        raise typer.BadParameter("give either --campaign or --preset: a preset is a campaign file")
     names = [part.strip() for part in tasks.split(",") if part.strip()]
     bench_pmo(names, seeds, budget, campaign or preset, options)
 

@@ -89,10 +89,7 @@ def build_task(document: Document, *, allow_plugins: bool = False) -> Task:
     if "operator" not in parameters(make):
         task: Task = document.build(("task",), make)
         return task
-    entries = document.table(("task", "operator"), [])
-    if not isinstance(entries, list):
-        raise document.error(("task", "operator"), "expected [[task.operator]] tables")
-    mine = [_operator(document, use, ("task", "operator", i)) for i in range(len(entries))]
+    mine = [_operator(document, use, path) for path in document.tables(("task", "operator"))]
     task = document.build(("task",), make, {"operator": mine}, leave=("operator",))
     return task
 
@@ -112,14 +109,12 @@ def build_objective(
     `shared` is what oracles may ask for by parameter name.
     """
     use = Kinds(document, allow_plugins)
-    entries = document.table(("objective",), [])
-    if not isinstance(entries, list) or not entries:
+    wanted, costs, bounds = (document.tables((n,)) for n in ("objective", "penalty", "constraint"))
+    if not wanted:
         raise document.error(("objective",), "the campaign needs at least one [[objective]] table")
-    terms = [_term(document, use, ("objective", i), shared) for i in range(len(entries))]
-    costs = range(len(document.table(("penalty",), [])))
-    penalties = [_penalty(document, use, ("penalty", i), shared) for i in costs]
-    bounds = range(len(document.table(("constraint",), [])))
-    constraints = [_constraint(document, use, ("constraint", i), shared) for i in bounds]
+    terms = [_term(document, use, path, shared) for path in wanted]
+    penalties = [_penalty(document, use, path, shared) for path in costs]
+    constraints = [_constraint(document, use, path, shared) for path in bounds]
     if constraints:
         with document.blamed(("constraint",)):
             refuse_contradictions(constraints)
@@ -154,7 +149,7 @@ def _learner(
 ) -> Learner:
     """Return the learner, beside the frozen policy of an earlier run where `[prior]` names one."""
     make = use.find(("learner",), LEARNERS | DIFFERENTIABLE, "reinforce")
-    given = {} if "seed" in document.table(("learner",), {}) else {"seed": search.seed}
+    given = {"seed": search.seed} if document.table(("learner", "seed")) is None else {}
     settings: Any = document.build(("learner",), make, given)
     if hasattr(settings, "learner"):  # its gradient goes through the design
         if "prior" in document.data:

@@ -71,6 +71,14 @@ class Document:
             found = found[key]
         return found
 
+    def tables(self, path: Keys) -> list[Keys]:
+        """Return the path of each of the `[[...]]` tables at `path`; raises ConfigError for what
+        is no array of tables."""
+        found, name = self.table(path, []), show(path)
+        if not isinstance(found, list) or not all(isinstance(one, dict) for one in found):
+            raise self.error(path, f"{name} is {_say(found)}, expected [[{name}]] tables")
+        return [(*path, i) for i in range(len(found))]
+
     def known(self, names: Iterable[str]) -> None:
         """Raise ConfigError at the first top-level table that is none of `names`."""
         names = list(names)

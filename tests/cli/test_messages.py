@@ -64,6 +64,7 @@ COMMAND_LINES = [
         '--set campaign.budget=many: campaign.budget is "many", should be a valid integer',
     ),
     (["fold", SHORT, "--set", "budget"], 3, "--set budget: expected KEY=VALUE, such as --set"),
+    (["fold", SHORT, "--set", "policy.kind=softmax"], 3, "unknown name 'softmax'; known: recurr"),
     (["fold", SHORT, "--set", "policy.kind=recurent"], 3, "did you mean 'recurrent'?"),
     (["fold", SHORT, "--set", "learner.kind=pop"], 3, "unknown name 'pop'; did you mean 'ppo'?"),
     (["fold", SHORT, "--set", "learner.lr=0"], 3, "lr is 0.0, expected above 0"),
@@ -77,6 +78,7 @@ COMMAND_LINES = [
     (["list", "task"], 3, "nothing called 'task' to list; did you mean 'tasks'?"),
     (["bench", "pipelin"], 2, "No such command 'pipelin'. Did you mean 'pipeline'?"),
     (["bench", "sample"], 2, "No such command 'sample'. Did you mean 'samples'?"),
+    (["bench", "pmo", "--campaign", "c.toml", "--preset", "scratch"], 2, "give either --campaign"),
     (["bench", "walks", "--peer", "x"], 2, "No such option: --peer"),
     (["score", "energy", "none.txt"], 3, "none.txt: No such file or directory"),
 ]
@@ -171,6 +173,15 @@ CAMPAIGNS = [
         FOLD.replace("HPHPPHHPHH", "HPHPPHHZHH") + "[[objective]]\nkind = 'energy'\n",
         "c.toml:3:1: sequence 'HPHPPHHZHH': letter 'Z' at position 8",
     ),
+]
+
+WHOLE = FOLD + "[[objective]]\nkind = 'energy'\n"
+CAMPAIGNS += [
+    (WHOLE + "[proposer]\nsteps = 5\n", "c.toml:6:1: proposer is a table, expected [[proposer]]"),
+    ("proposer = [3]\n" + WHOLE, "c.toml:1:1: proposer is [3], expected [[proposer]] tables"),
+    ("penalty = 3\n" + WHOLE, "c.toml:1:1: penalty is 3, expected [[penalty]] tables"),
+    (WHOLE + "[constraint]\nkind = 'energy'\n", "c.toml:6:1: constraint is a table, expected"),
+    ("learner = 3\n" + WHOLE, "c.toml:1:1: learner is 3, expected a table"),
 ]
 
 
