@@ -1,7 +1,8 @@
 """Folds as one SVG document: 2D folds from above, 3D folds as three views side by side.
 
 Hydrophobic residues are filled, polar ones open; broken lines are contacts that attract; the
-first residue is ringed. A protein shows its letters.
+first residue is ringed. A protein shows its letters. Of folds that share most of their contacts
+only the first is drawn.
 """
 
 from __future__ import annotations
@@ -26,6 +27,7 @@ _FILLED, _OPEN, _EDGE, _CHAIN, _CONTACT = "#1f6f78", "#f7f3e9", "#3b4a54", "#5c6
 _TURNS = (20.0, 80.0, 140.0)  # degrees about the vertical for the three views
 _TILT = 24.0  # degrees from which 3D folds are seen from above
 _PAPER = np.array([255, 255, 255])
+_ALIKE = 0.8  # share of two folds' contacts, all told, that they have in common
 
 
 @dataclass(frozen=True)
@@ -39,9 +41,9 @@ class _Scene:
 
 
 def draw(folds: Sequence[Fold], matrix: str = "hp") -> str:
-    """Return an SVG document with a panel for each fold."""
+    """Return an SVG document with a panel for each fold, and for folds alike only one."""
     known = matrix_named(matrix)
-    panels = [_panel(fold, known) for fold in folds]
+    panels = [_panel(fold, known, more) for fold, more in _unlike(folds, known)]
     width = max((p[0] for p in panels), default=_PANEL)
     height = max((p[1] for p in panels), default=_TITLE)
     columns = max(1, min(_COLUMNS if width <= _PANEL else 1, len(panels)))
@@ -58,8 +60,23 @@ def draw(folds: Sequence[Fold], matrix: str = "hp") -> str:
     return "\n".join([head, paper, *body, "</svg>"]) + "\n"
 
 
-def _panel(fold: Fold, matrix: Matrix) -> tuple[float, float, str]:
-    """Return width, height and the shapes of one fold with its title."""
+def _unlike(folds: Sequence[Fold], matrix: Matrix) -> list[tuple[Fold, int]]:
+    """Return the folds that are like none before them, and how many that follow are like each."""
+    kept: list[tuple[Fold, set[tuple[int, ...]]]] = []
+    followed: list[int] = []
+    for fold in folds:
+        own = set(map(tuple, _contacts(fold, matrix).tolist()))
+        shares = [len(own & held) / max(1, len(own | held)) for _, held in kept]
+        if max(shares, default=0.0) > _ALIKE:
+            followed[shares.index(max(shares))] += 1
+        else:
+            kept.append((fold, own))
+            followed.append(0)
+    return [(fold, more) for (fold, _), more in zip(kept, followed, strict=True)]
+
+
+def _panel(fold: Fold, matrix: Matrix, more: int) -> tuple[float, float, str]:
+    """Return width, height and the shapes of one fold with its title: `more` are like it."""
     points = lattice_named(fold.lattice).cartesian(fold.coordinates)
     contacts = _contacts(fold, matrix)
     flat = lattice_named(fold.lattice).dimensions == 2
@@ -67,6 +84,7 @@ def _panel(fold: Fold, matrix: Matrix) -> tuple[float, float, str]:
         scenes = [_Scene(points[:, :2] * (1, -1), np.ones(len(points)), contacts, fold)]
     else:
         scenes = [_turned(points, angle, contacts, fold) for angle in _TURNS]
+    width = _PANEL * len(scenes)
     spans = [np.ptp(scene.spots, axis=0) for scene in scenes]
     room = _PANEL - 2 * _MARGIN
     unit = min(_UNIT, room / max(float(np.max(spans)), 1.0))
@@ -76,8 +94,9 @@ def _panel(fold: Fold, matrix: Matrix) -> tuple[float, float, str]:
         middle = (scene.spots.max(axis=0) + scene.spots.min(axis=0)) / 2
         shift = (_PANEL * (i + 0.5), _TITLE + (height - _TITLE) / 2)
         views.append(_shapes(scene, (scene.spots - middle) * unit + shift, unit))
-    title = _title(caption(fold, matrix), _PANEL * len(scenes) / 2)
-    return _PANEL * len(scenes), height, title + "".join(views)
+    energy, what = caption(fold, matrix)
+    title = _title((energy, f"{what}, {more} more alike" if more else what), width / 2)
+    return width, height, title + "".join(views)
 
 
 def _title(lines: tuple[str, str], middle: float) -> str:

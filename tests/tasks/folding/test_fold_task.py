@@ -156,7 +156,8 @@ def test_a_protein_shows_its_letters() -> None:
 @pytest.mark.parametrize("name", LATTICES)
 def test_pictures_are_svg_with_every_residue_bond_and_contact(name: str) -> None:
     made = task(SEQUENCE, name)
-    folds = [f for f in made.environment.decode(walk(made.environment, 4)[0].tolist()) if f]
+    grown = [f for f in made.environment.decode(walk(made.environment, 4)[0].tolist()) if f]
+    folds = list({str(fold.contacts): fold for fold in grown}.values())  # else alike
     root = ElementTree.fromstring(made.draw(folds))
     space = "{http://www.w3.org/2000/svg}"
     views = 1 if LATTICES[name].dimensions == 2 else 3
@@ -166,6 +167,15 @@ def test_pictures_are_svg_with_every_residue_bond_and_contact(name: str) -> None
     assert len(lines) == views * (19 * len(folds) + contacts)
     width, height = float(root.attrib["width"]), float(root.attrib["height"])
     assert width > 0 and height > 0
+
+
+def test_of_folds_with_the_same_contacts_one_is_drawn() -> None:
+    alike = [Fold("HPPHPP", "square", letters) for letters in ("RULUU", "RULUL", "RULLU")]
+    straight = [Fold("HPPHPP", "square", "RRRR" + last) for last in "RU"]
+    root = ElementTree.fromstring(draw([alike[0], straight[0], *alike[1:], straight[1]]))
+    told = [node.text for node in root.iter() if node.text and "residues" in node.text]
+    plain = "6 residues, square lattice"
+    assert told == [f"{plain}, 2 more alike", plain, plain]  # no contact: not alike
 
 
 def test_pictures_escape_what_a_file_name_may_hold(tmp_path: Path) -> None:
