@@ -35,7 +35,7 @@ def call(oracle: Oracle[Any], designs: Sequence[Any]) -> Answer:
         return validated(oracle.name, oracle(given), given)
     except DesignerError:
         raise
-    except Exception as error:
+    except (Exception, SystemExit) as error:  # a script's `exit()` must not end the run
         if len(given) == 1:
             reason = f"{type(error).__name__}: {error}"
             return Answer({oracle.name: np.array([np.nan])}, given, {0: reason})
@@ -52,21 +52,32 @@ def stream(oracle: Oracle[Any], designs: Sequence[Any]) -> Iterator[tuple[list[i
         yield list(range(len(designs))), call(oracle, designs)
         return
     due = set(range(len(designs)))
-    for rows, measured in oracle.stream(designs):
-        if not due.issuperset(rows) or len(set(rows)) != len(rows):
-            raise OracleError(f"oracle {oracle.name!r} answered for rows {list(rows)} unasked")
-        due -= set(rows)
-        yield list(rows), validated(oracle.name, measured, [designs[row] for row in rows])
+    try:
+        for rows, measured in oracle.stream(designs):
+            if not due.issuperset(rows) or len(set(rows)) != len(rows):
+                raise OracleError(f"oracle {oracle.name!r} answered for rows {list(rows)} unasked")
+            due -= set(rows)
+            yield list(rows), validated(oracle.name, measured, [designs[row] for row in rows])
+    except DesignerError:
+        raise
+    except (Exception, SystemExit):
+        for row in sorted(due):
+            yield [row], call(oracle, [designs[row]])
+        return
     if due:
         raise OracleError(f"oracle {oracle.name!r} gave no answer for row {min(due)}")
 
 
 def joined(
-    parts: Sequence[tuple[Sequence[int], Answer]], designs: Sequence[Any], name: str
+    parts: Sequence[tuple[Sequence[int], Answer]],
+    designs: Sequence[Any],
+    name: str,
+    endpoints: Sequence[str] = (),
 ) -> Answer:
     """Put answers for some rows together, in the order of `designs`.
 
-    What failed throughout may not know the names of the columns: NaN in those of the others.
+    What failed throughout may not know the names of the columns: NaN in those of the others, or
+    where nobody knows them in `endpoints`, by default one column called `name`.
     """
     knowing = [part for rows, part in parts if len(part.errors) < len(rows)]
     for part in knowing:
@@ -76,7 +87,8 @@ def joined(
                 f"oracle {name!r} gave columns {one} at first and {other} later; give the same "
                 "ones for every design"
             )
-    names = dict.fromkeys(n for part in knowing for n in part.columns) or {name: None}
+    told = (n for part in knowing for n in part.columns)
+    names = dict.fromkeys(told) or dict.fromkeys(endpoints or (name,))
     columns: dict[str, Floats] = {n: np.full(len(designs), np.nan) for n in names}
     done, errors, attempts = list(designs), {}, {}
     for rows, part in sorted(parts, key=lambda one: one[0][0] if one[0] else -1):
@@ -90,12 +102,14 @@ def joined(
     return Answer(columns, done, errors, attempts)
 
 
-def together(parts: Iterator[Arrival], designs: Sequence[Any], name: str) -> Measured:
-    """Return arrivals as one answer, in the order of `designs`."""
+def gathered(
+    parts: Iterator[Arrival], designs: Sequence[Any], name: str, endpoints: Sequence[str] = ()
+) -> Measured:
+    """Return arrivals as one answer, in the order of `designs`; see `joined`."""
     answers = [
         (rows, validated(name, given, [designs[row] for row in rows])) for rows, given in parts
     ]
-    whole = joined(answers, designs, name)
+    whole = joined(answers, designs, name, endpoints)
     same = all(one is other for one, other in zip(whole.designs, designs, strict=True))
     return Measured(whole.columns, None if same else whole.designs, whole.errors, whole.attempts)
 

@@ -15,7 +15,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from designer.calling import together
+from designer.calling import gathered
 from designer.errors import InputError
 from designer.protocols import Measured, Oracle
 from oracles import rows
@@ -76,7 +76,7 @@ class Parallel:
         if not designs or (self.workers == 1 and self.limits is None):
             given = self.oracle(designs)
             return given if isinstance(given, Measured) else Measured({self.name: given})
-        return together(self.stream(designs), designs, self.name)
+        return gathered(self.stream(designs), designs, self.name)
 
     def stream(self, designs: Sequence[Any], /) -> Iterator[tuple[list[int], Measured]]:
         """Yield rows and their measurements as they arrive, in any order, each row once."""

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from designer.calling import gathered
 from designer.errors import InputError, OracleError
 from designer.plugins import needs_consent
 from designer.protocols import Measured
@@ -67,17 +68,17 @@ class Program:
 
     def __call__(self, designs: Sequence[Any], /) -> Measured:
         """Return the program's columns [N]."""
+        return gathered(self.stream(designs), designs, self.name, self.endpoints)
+
+    def stream(self, designs: Sequence[Any], /) -> Iterator[tuple[list[int], Measured]]:
+        """Return the answers of the calls, each as it comes."""
         texts = [design.text for design in designs]
         for text in texts:
             if len(text.splitlines()) != 1:
                 raise InputError(f"{self.name}: design {text!r} is not one line of text")
-        return rows.asked(self._ask, texts, self.batch_size, self.name, self.endpoints)
+        return rows.streamed(self._ask, texts, self.batch_size)
 
-    def stream(self, designs: Sequence[Any], /) -> Iterator[tuple[list[int], Measured]]:
-        """Return the answers of the calls, each as it comes."""
-        return rows.streamed(self, designs, self.batch_size)
-
-    def _ask(self, texts: list[str]) -> Measured:
+    def _ask(self, texts: Sequence[str]) -> Measured:
         try:
             out = converse(
                 self.command,
@@ -121,6 +122,8 @@ def _json(text: str, source: str) -> object:
     except json.JSONDecodeError as error:
         place = f"line {error.lineno}, column {error.colno}"
         raise OracleError(f"{source} printed broken JSON: {error.msg} at {place}") from None
+    except ValueError:
+        raise OracleError(f"{source} printed JSON with a whole number that is too long") from None
     if isinstance(said, dict) and isinstance(said.get("payload"), dict):
         return said["payload"]
     return said

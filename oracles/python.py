@@ -18,6 +18,7 @@ from numbers import Real
 from pathlib import Path
 from typing import Any
 
+from designer.calling import gathered
 from designer.errors import InputError, OracleError
 from designer.plugins import is_file, needs_consent, resolve
 from designer.protocols import Measured
@@ -56,27 +57,25 @@ class PythonFunction:
 
     def __call__(self, designs: Sequence[Any], /) -> Measured:
         """Return the function's columns [N]; raises OracleError where it breaks the contract."""
+        return gathered(self.stream(designs), designs, self.name, self.endpoints)
+
+    def stream(self, designs: Sequence[Any], /) -> Iterator[tuple[list[int], Measured]]:
+        """Yield what is asked one by one as it is answered: a kill costs one call, not a batch."""
         texts = [design.text for design in designs]
         if texts and not takes_one(self.function):
             whole = self._ask(texts)
             if whole.columns or len(texts) == 1:
-                return rows.joined([whole], [len(texts)], self.name, self.endpoints)
-        parts = [self._ask([text]) for text in texts]
-        return rows.joined(parts, [1] * len(texts), self.name, self.endpoints)
+                yield list(range(len(texts))), whole
+                return
+        yield from rows.streamed(self._ask, texts)
 
-    def stream(self, designs: Sequence[Any], /) -> Iterator[tuple[list[int], Measured]]:
-        """Yield what is asked one by one as it is answered: a kill costs one call, not a batch."""
-        if takes_one(self.function):
-            return rows.streamed(self, designs)
-        return iter([(list(range(len(designs))), self(designs))])
-
-    def _ask(self, texts: list[str]) -> Measured:
+    def _ask(self, texts: Sequence[str]) -> Measured:
         try:
             alone = takes_one(self.function)
             said = self.function(texts[0] if alone else texts)
             one = not alone and isinstance(said, Real)
             said = _lists(said, alone)
-        except Exception as error:  # a user's function may raise anything
+        except (Exception, SystemExit) as error:  # a user's function may raise anything
             return rows.failure(len(texts), rows.reason(error))
         try:
             return rows.answer(said, len(texts), self.source, self.name, self.endpoints)

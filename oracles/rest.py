@@ -15,9 +15,11 @@ import urllib.error
 import urllib.request
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from http.client import HTTPException
 from typing import Any, Literal
 from urllib.parse import urlsplit
 
+from designer.calling import gathered
 from designer.errors import InputError, OracleError
 from designer.plugins import needs_consent
 from designer.protocols import Measured
@@ -67,14 +69,13 @@ class Rest:
 
     def __call__(self, designs: Sequence[Any], /) -> Measured:
         """Return the service's columns [N]."""
-        texts = [design.text for design in designs]
-        return rows.asked(self._ask, texts, self.batch_size, self.name, self.endpoints)
+        return gathered(self.stream(designs), designs, self.name, self.endpoints)
 
     def stream(self, designs: Sequence[Any], /) -> Iterator[tuple[list[int], Measured]]:
         """Return the answers of the calls, each as it comes."""
-        return rows.streamed(self, designs, self.batch_size)
+        return rows.streamed(self._ask, [design.text for design in designs], self.batch_size)
 
-    def _ask(self, texts: list[str]) -> Measured:
+    def _ask(self, texts: Sequence[str]) -> Measured:
         body = json.dumps(_request(texts, self.form)).encode()
         why = ""
         for attempt in range(self.retries + 1):
@@ -88,23 +89,26 @@ class Rest:
                 error.close()
                 if error.code not in AGAIN:
                     break
-            except (OSError, ValueError) as error:  # no connection, no answer in time, no text
+            except (OSError, ValueError, HTTPException) as error:  # no answer, or a torn one
                 why = rows.reason(error)
         return rows.failure(len(texts), f"{self.url}: {why}")
 
     def _post(self, body: bytes) -> str:
         headers = {"Content-Type": "application/json", "Accept": "application/json"}
-        if self.token:
-            headers["Authorization"] = f"Bearer {os.environ[self.token]}"
         request = urllib.request.Request(self.url, body, headers, method="POST")
+        if self.token:  # for this server alone, wherever it redirects to
+            request.add_unredirected_header("Authorization", f"Bearer {os.environ[self.token]}")
         with urllib.request.urlopen(request, timeout=self.timeout) as reply:
             content: bytes = reply.read(self.max_output + 1)
+            left = reply.length
         if len(content) > self.max_output:
             raise OracleError(f"{self.url} sent more than {self.max_output} bytes")
+        if left:
+            raise ConnectionError(f"the answer ends {left} bytes too early")
         return content.decode("utf-8")
 
 
-def _request(texts: list[str], form: str) -> Any:
+def _request(texts: Sequence[str], form: str) -> Any:
     if form == "reinvent4":
         return [{"input_string": text, "query_id": str(i)} for i, text in enumerate(texts)]
     return texts if form == "list" else {form: texts}

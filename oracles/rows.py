@@ -70,65 +70,21 @@ def answer(
 
 
 def streamed(
-    oracle: Callable[[Sequence[D]], Measured], designs: Sequence[D], size: int = 1
+    ask: Callable[[Sequence[D]], Measured], asked: Sequence[D], size: int = 1
 ) -> Iterator[tuple[list[int], Measured]]:
     """Yield the answer of each call for `size` designs (0: all) as it comes.
 
     It is on record before the next is asked: a kill costs one call, not a batch.
     """
-    for cut in cuts(len(designs), size):
-        yield list(range(len(designs)))[cut], oracle(designs[cut])
-
-
-def asked(
-    ask: Callable[[list[str]], Measured],
-    texts: list[str],
-    size: int,
-    name: str,
-    endpoints: Sequence[str],
-) -> Measured:
-    """Return what `ask` says of N texts, `size` a call (0: all)."""
-    parts = [texts[cut] for cut in cuts(len(texts), size)]
-    return joined([ask(part) for part in parts], [len(part) for part in parts], name, endpoints)
-
-
-def cuts(count: int, size: int) -> list[slice]:
-    """Return the calls that ask for `count` designs, `size` at a time; 0 is all at once."""
-    return [slice(i, i + (size or count)) for i in range(0, count, size or max(1, count))]
+    step = size or max(1, len(asked))
+    for start in range(0, len(asked), step):
+        part = asked[start : start + step]
+        yield list(range(start, start + len(part))), ask(part)
 
 
 def failure(count: int, why: str) -> Measured:
-    """Return N rows that failed for one reason, for `joined` to complete with columns."""
+    """Return N rows that failed for one reason; who puts answers together knows the columns."""
     return Measured({}, errors=dict.fromkeys(range(count), why))
-
-
-def joined(
-    parts: Sequence[Measured], sizes: Sequence[int], name: str, endpoints: Sequence[str] = ()
-) -> Measured:
-    """Return parts one after another; a failed part is NaN in every column.
-
-    Raises OracleError where the parts that succeeded disagree about their columns.
-    """
-    kinds = [tuple(part.columns) for part in parts if part.columns]
-    names = kinds[0] if kinds else tuple(endpoints) or (name,)
-    for other in kinds:
-        if set(other) != set(names):
-            found = f"columns {', '.join(names)} at first and {', '.join(other)} later"
-            raise OracleError(f"{name} returned {found}; expected the same ones always")
-    rows = list(zip(parts, sizes, strict=True))
-    columns = {
-        key: np.concatenate(
-            [np.zeros(0), *(part.columns.get(key, np.full(size, np.nan)) for part, size in rows)]
-        )
-        for key in names
-    }
-    starts = np.cumsum([0, *sizes])
-    errors = {
-        int(start) + row: why
-        for start, part in zip(starts, parts, strict=False)
-        for row, why in part.errors.items()
-    }
-    return Measured(columns, errors=errors)
 
 
 def _column(said: object, count: int, source: str, name: str) -> Floats:

@@ -21,6 +21,7 @@ class Service:
         )
         self.asked: list[Any] = []
         self.headers: list[dict[str, str]] = []
+        self.location = ""  # where a redirection leads
         service = self
 
         class Handler(BaseHTTPRequestHandler):
@@ -32,8 +33,14 @@ class Service:
                 content = text.encode()
                 self.send_response(status)
                 self.send_header("Content-Length", str(len(content)))
+                if service.location:
+                    self.send_header("Location", service.location)
                 self.end_headers()
                 self.wfile.write(content)
+
+            def do_GET(self) -> None:
+                service.headers.append(dict(self.headers))
+                self.send_error(404)
 
             def log_message(self, *_: object) -> None:
                 pass

@@ -164,6 +164,28 @@ def test_rows_come_once_each(tmp_path: Path, rows: list[int]) -> None:
         meter(tmp_path / "c", Wrong())(words("a bb"))
 
 
+@pytest.mark.parametrize("error", [ValueError("no"), SystemExit(0)])
+def test_what_a_stream_raises_costs_the_design_that_raised_it(
+    tmp_path: Path, error: BaseException
+) -> None:
+    class Crashing(Streaming):
+        def stream(self, designs: Sequence[Word]) -> Iterator[tuple[list[int], Measured]]:
+            for row in range(len(designs)):
+                yield [row], self(designs[row : row + 1])
+
+        def __call__(self, designs: Sequence[Word]) -> Measured:
+            self.asked += [design.key for design in designs]
+            if any(design.key == "c" for design in designs):
+                raise error
+            return Measured({"size": np.array([float(len(d.key)) for d in designs])})
+
+    oracle = Crashing()
+    found = meter(tmp_path / "c", oracle)(words("a c bb"))
+    assert found.columns["size"].tolist() == pytest.approx([1.0, math.nan, 2.0], nan_ok=True)
+    assert list(found.errors) == [1] and type(error).__name__ in found.errors[1]
+    assert oracle.asked == ["a", "c", "c", "bb"]  # what had arrived is not asked for again
+
+
 def test_answers_with_other_columns_than_the_first_are_refused() -> None:
     def said(names: str) -> Answer:
         return Answer({name: np.array([1.0]) for name in names}, words("w"), {})

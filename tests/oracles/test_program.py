@@ -107,6 +107,7 @@ def test_failure_costs_one_batch() -> None:
         ("print('{\"a\": 1}')", "returned int 1 in column 'a'"),
         ("print('{}')", "returned no columns"),
         ("print('[1, 2, 3, ' + '9' * 400 + ']')", "in row 3, expected a number"),
+        ("print('[1, 2, 3, ' + '9' * 5000 + ']')", "a whole number that is too long"),
     ],
 )
 def test_broken_contract_is_named(code: str, expected: str) -> None:

@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Iterator
+from socketserver import StreamRequestHandler, TCPServer
+from threading import Thread
 
 import pytest
 from drugs import drugs
@@ -88,6 +90,50 @@ def test_too_much_is_an_error(service: Service) -> None:
     service.reply = lambda asked: (200, " " * 100 + "[1, 2]")
     with pytest.raises(OracleError, match="more than 50 bytes"):
         Rest(service.url, max_output=50)(TWO)
+
+
+@pytest.mark.parametrize(
+    ("said", "why"),
+    [
+        (b"220 mail.example ESMTP\r\n", "BadStatusLine"),
+        (b"HTTP/1.1 200 OK\r\nContent-Length: 99\r\n\r\n[1,", "ends 96 bytes too early"),
+        (b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\n[1", "IncompleteRead"),
+    ],
+)
+def test_a_torn_answer_is_asked_for_again(
+    said: bytes, why: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("no_proxy", "127.0.0.1")
+    asked = []
+
+    class Torn(StreamRequestHandler):
+        def handle(self) -> None:
+            size = 0
+            while line := self.rfile.readline().strip().lower():
+                size = int(line.split()[1]) if line.startswith(b"content-length") else size
+            asked.append(self.rfile.read(size))
+            self.wfile.write(said)
+
+    with TCPServer(("127.0.0.1", 0), Torn) as server:
+        thread = Thread(target=server.serve_forever, args=(0.01,))
+        thread.start()
+        found = Rest(f"http://127.0.0.1:{server.server_address[1]}", retries=1, backoff=0.0)(TWO)
+        server.shutdown()
+        thread.join()
+    assert len(asked) == 2
+    assert all(math.isnan(v) for v in found.columns["rest"]) and why in found.errors[1]
+
+
+def test_a_token_is_for_one_server_alone(service: Service, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SERVICE_TOKEN", "secret")
+    other = Service()
+    service.location = f"{other.url}/elsewhere"
+    service.reply = lambda asked: (303, "")
+    found = Rest(service.url, token="SERVICE_TOKEN", retries=0)(TWO)
+    other.close()
+    assert service.headers[0]["Authorization"] == "Bearer secret"
+    assert len(other.headers) == 1 and "Authorization" not in other.headers[0]
+    assert list(found.errors) == [0, 1]
 
 
 def test_down_at_the_start_is_refused(service: Service) -> None:
