@@ -106,6 +106,7 @@ class Campaign:
         self.seconds = before + clock() - started
         reason = self.finished()
         while reason is None:
+            self._breed()
             batch = self.ask()
             metrics = self.tell(batch, self.judge(batch))
             self.seconds = before + clock() - started
@@ -261,9 +262,21 @@ class Campaign:
         """
         if self.steps > 0 or self.archive.best or self.task.start:
             return
-        asked = Asked([], self._proposals())
+        self._take_in(Asked([], self._proposals()))
+
+    def _breed(self) -> None:
+        """Let the proposer make all generations of a step but the last, each of the ones before."""
+        for _ in range(self.settings.generations - 1):
+            if self.steps == 0 or self.finished():
+                return
+            self._take_in(Asked([], self._proposals()))
+
+    def _take_in(self, asked: Asked) -> None:
+        """Judge what the proposer made, and remember its best."""
         if asked.designs:
             scored = self.judge(asked)
+            if self.steps:
+                self._pay_proposer(asked, scored)
             inform(self.task.proposer, scored)
             keep = self.multipliers.keeps(scored)
             self.rehearsal.remember(asked, scored, keep, self.steps, self.meter.spent)
@@ -283,7 +296,8 @@ class Campaign:
     def _begin_anew(self, scored: Scored) -> None:
         """Forget what was learned where that got no better for `restart` steps."""
         measured = np.isfinite(scored.merit) & (scored.weight > 0)
-        if self.restarts.due(float(scored.reward[measured].max(initial=-np.inf))):
+        bred = max((elite.reward for elite in self.elites.best(1)), default=-np.inf)
+        if self.restarts.due(float(scored.reward[measured].max(initial=bred))):
             self.learner.load_state_dict(self.restarts.first)
             self.rehearsal.forget()
 
@@ -292,7 +306,7 @@ class Campaign:
         """The proposer, where it is one of several arms."""
         return self.task.proposer if isinstance(self.task.proposer, Bandit) else None
 
-    def _pay_proposer(self, batch: Batch, scored: Scored) -> None:
+    def _pay_proposer(self, batch: Asked, scored: Scored) -> None:
         """Pay 1 for each new proposal that would have been a parent."""
         if self.bandit is None:
             return

@@ -38,6 +38,7 @@ class Settings:
     replay_from: int = 16  # elites there must be before replay begins
     augment: bool = True  # spell the first round's elites anew where there are several spellings
     proposals: int = 0  # designs the proposer adds a step; 0 = none
+    generations: int = 1  # times a step that it is asked; all but the last are judged at once
     proposals_from: int = 0  # elites there must be before the proposer is asked
     parents: int = 100  # elites the proposer starts from
     bucket_size: int = 0  # diversity filter: rewarded designs a class; 0 = off
@@ -51,6 +52,7 @@ class Settings:
     def __post_init__(self) -> None:
         for name in (
             "batch_size", "elites", "parents", "keep", "checkpoint_every", "max_skipped", "rounds",
+            "generations",
         ):  # fmt: skip
             _at_least(name, getattr(self, name), 1)
         for name in ("budget", "steps"):

@@ -33,18 +33,23 @@ class Expectation:
     latest: int = 500
     texts: list[str] = field(default_factory=list)  # oldest first
     rewards: list[float] = field(default_factory=list)
+    seen: set[str] = field(default_factory=set)  # all that were judged, kept or not
     _bits: NDArray[np.float32] = field(default_factory=lambda: np.zeros((0, WIDTH), np.float32))
+    _alike: torch.Tensor | None = None  # [N, N] similarities of those kept; None: not computed yet
 
     def learn(self, designs: Sequence[Molecule], rewards: Sequence[float]) -> None:
         """Take in what was judged, and forget what is neither good nor recent."""
         texts = [*self.texts, *(design.text for design in designs)]
         values = np.array([*self.rewards, *rewards])
+        self.seen.update(design.text for design in designs)
         bits = np.concatenate([self._bits, fingerprints([design.mol for design in designs])])
         keep = np.zeros(len(texts), dtype=bool)
         keep[np.argsort(-values, kind="stable")[: self.best]] = True
         keep[-self.latest :] = True
         self.texts = [text for text, kept in zip(texts, keep, strict=True) if kept]
         self.rewards, self._bits = values[keep].tolist(), bits[keep]
+        if self._alike is not None:
+            self._alike = _grown(self._alike, torch.from_numpy(bits), torch.from_numpy(keep))
 
     def choose(self, mols: Sequence[Mol], count: int, rng: np.random.Generator) -> list[int]:
         """Return places of `count` molecules that promise most, in the order of choice.
@@ -66,7 +71,9 @@ class Expectation:
         values = np.array(self.rewards)
         scaled = (values - values.mean()) / (values.std() + 1e-9)
         known = torch.from_numpy(self._bits)
-        gram = _similar(known, known) + NOISE * torch.eye(len(values), dtype=torch.float64)
+        if self._alike is None:
+            self._alike = _similar(known, known)
+        gram = self._alike + NOISE * torch.eye(len(values), dtype=torch.float64)
         across = _similar(known, torch.from_numpy(fingerprints(mols)))
         root = torch.linalg.cholesky(gram)
         ours = torch.linalg.solve_triangular(root, torch.from_numpy(scaled)[:, None], upper=False)
@@ -76,11 +83,12 @@ class Expectation:
 
     def state(self) -> dict[str, Any]:
         """Return plain data for a checkpoint."""
-        return {"texts": self.texts, "rewards": self.rewards}
+        return {"texts": self.texts, "rewards": self.rewards, "seen": sorted(self.seen)}
 
     def restore(self, state: Mapping[str, Any]) -> None:
         """Go back to a checkpoint."""
         self.texts, self.rewards = list(state["texts"]), list(state["rewards"])
+        self.seen, self._alike = set(state["seen"]), None
         designs = [read(text) for text in self.texts]
         self._bits = fingerprints([design.mol for design in designs if design is not None])
 
@@ -104,6 +112,15 @@ def _similar(first: torch.Tensor, second: torch.Tensor) -> torch.Tensor:
     both = first @ second.t()
     either = first.sum(1)[:, None] + second.sum(1) - both
     return both.double() / either.clamp_min(1).double()
+
+
+def _grown(alike: torch.Tensor, bits: torch.Tensor, keep: torch.Tensor) -> torch.Tensor:
+    """Return the similarities of the rows of `bits` to keep; `alike` are those of the first."""
+    old, stays = len(alike), keep[: len(alike)]
+    new = bits[old:][keep[old:]]
+    across = _similar(new, bits[keep])
+    old_part = torch.cat([alike[stays][:, stays], across[:, : int(stays.sum())].t()], dim=1)
+    return torch.cat([old_part, across])
 
 
 @lru_cache(maxsize=1)

@@ -16,11 +16,12 @@ from tasks.molecules.expectation import Expectation
 
 # What a chemist would not keep: peroxides, halogens on heteroatoms, chains of three heteroatoms
 # outside aromatic rings, cumulated double bonds, triple bonds in rings, acetals and aminals
-# (benzodioxoles are fine), enols.
+# (benzodioxoles are fine), enols, three-membered rings fused to aromatic ones.
 UNWANTED = (
     "[OX2,SX2][OX2,SX2]", "[N,O,S][F,Cl,Br,I]", "[N,O;!a]~[N,O;!a]~[N,O;!a;!$([O-])]",
     "[#6,#7;!+]=[#6,#7;!+]=[#6,#7,#8,#16]", "*#*@*", "[#16X2]=*", "[SX4;H]", "[SX3;H]",
     "[CX4;!$([CH2]1Oc2ccccc2O1)]([N,O,S,Cl,Br])[N,O,S,Cl,Br]", "[CX3]([OX2,SX2;H])=[C,N;!a]",
+    "[a;r3]",
 )  # fmt: skip
 
 
@@ -71,13 +72,17 @@ class Genetic:
         self, parents: Sequence[Molecule], count: int, rng: np.random.Generator, /
     ) -> list[Molecule]:
         """Return at most `count` distinct children, none of them a parent."""
-        if self.surplus == 1:
-            return self._bred(parents, count, rng)
-        children = self._bred(parents, self.surplus * count, rng)
-        held = set(self.expectation.texts)
-        children = [child for child in children if child.key not in held]
-        chosen = self.expectation.choose([child.mol for child in children], count, rng)
-        return [children[place] for place in chosen]
+        from rdkit import rdBase
+
+        chosen = self._bred(parents, self.surplus * count, rng)
+        if self.surplus > 1:
+            places = self.expectation.choose(chosen, count, rng)
+            chosen = [chosen[place] for place in places]
+        known = {parent.key for parent in parents}
+        with rdBase.BlockLogs():
+            read = [child for child in map(from_mol, chosen) if child is not None]
+        children = {child.key: child for child in read if child.key not in known}
+        return self._buildable(list(children.values()))
 
     def hear(self, designs: Sequence[Molecule], rewards: Sequence[float]) -> None:
         """Take in what the campaign judged."""
@@ -93,27 +98,29 @@ class Genetic:
         if state:
             self.expectation.restore(state)
 
-    def _bred(
-        self, parents: Sequence[Molecule], count: int, rng: np.random.Generator
-    ) -> list[Molecule]:
-        from rdkit import rdBase
+    def _bred(self, parents: Sequence[Molecule], count: int, rng: np.random.Generator) -> list[Any]:
+        """Return at most `count` distinct sanitised RDKit molecules, none judged before."""
+        from rdkit import Chem, rdBase
 
         if not parents:
             return []
         weights = 1 / (self.greed * len(parents) + np.arange(len(parents)))
         bounds = (weights / weights.sum()).cumsum()
-        known = {parent.key for parent in parents}
-        children: list[Molecule] = []
+        known = {parent.key for parent in parents} | self.expectation.seen
+        children: list[Any] = []
         with rdBase.BlockLogs():
             for _ in range(8 * count):
                 if len(children) == count:
                     break
                 pair = np.searchsorted(bounds[:-1], rng.random(2), side="right").tolist()
                 child = self._child(parents[pair[0]], parents[pair[1]], rng)
-                if child is not None and child.key not in known:
-                    known.add(child.key)
+                if child is None:
+                    continue
+                text = str(Chem.MolToSmiles(child))
+                if text not in known:
+                    known.add(text)
                     children.append(child)
-        return children if self.environment is None else self._buildable(children)
+        return children
 
     def _buildable(self, children: list[Molecule]) -> list[Molecule]:
         encode = getattr(self.environment, "encode", None)
@@ -122,9 +129,7 @@ class Genetic:
         rows = encode(children)
         return [child for child, row in zip(children, rows, strict=True) if row is not None]
 
-    def _child(
-        self, mother: Molecule, father: Molecule, rng: np.random.Generator
-    ) -> Molecule | None:
+    def _child(self, mother: Molecule, father: Molecule, rng: np.random.Generator) -> Any:
         from rdkit import Chem
 
         mol = _opened(mother)
@@ -139,8 +144,8 @@ class Genetic:
                 return None
         return self._finished(mol)
 
-    def _finished(self, mol: Any) -> Molecule | None:
-        """Return the sanitised molecule, None where RDKit or these settings reject it."""
+    def _finished(self, mol: Any) -> Any:
+        """Return the sanitised RDKit molecule, None where RDKit or these settings reject it."""
         from rdkit import Chem
 
         if not self.min_atoms <= mol.GetNumAtoms() <= self.max_atoms:
@@ -153,7 +158,8 @@ class Genetic:
             return None
         if not self.bridged and bridged(rings):
             return None
-        if any(atom.GetNumRadicalElectrons() for atom in done.GetAtoms()):
+        atoms = map(done.GetAtomWithIdx, range(done.GetNumAtoms()))  # twice as fast as GetAtoms
+        if any(atom.GetNumRadicalElectrons() for atom in atoms):
             return None
         keeps = getattr(self.environment, "keeps", None)
         if keeps is not None and not keeps(done):
@@ -166,7 +172,7 @@ class Genetic:
             return None
         if self.flat:
             Chem.RemoveStereochemistry(done)
-        return from_mol(done)
+        return done
 
 
 def _opened(design: Molecule) -> Any:

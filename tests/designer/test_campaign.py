@@ -123,6 +123,28 @@ def test_designs_to_begin_from_are_judged_once_with_the_first_batch() -> None:
     assert "abcabcaa" in {elite.key for elite in job.elites.best(1000)}
 
 
+def test_generations_of_a_step_are_bred_of_the_ones_before_it() -> None:
+    """Each is judged and remembered before the next; together they keep the budget."""
+    bred: list[tuple[float, int]] = []
+
+    def proposer(parents: Sequence[TokenDesign], count: int, rng: np.random.Generator) -> Any:
+        made = Edits(ENV)(parents, count, rng)
+        bred.append((float(Match()(parents).max(initial=0.0)), len(made)))
+        return made
+
+    oracle = Match()
+    job = campaign(replace(SETTINGS, generations=4, steps=3, budget=None), oracle=oracle)
+    job.task = replace(TASK, proposer=proposer)
+    result = job.run()
+    counts = [count for _, count in bred]
+    assert result.steps == 3 and len(bred) == 1 + 1 + 2 * 4 and counts[:2] == [0, 0]
+    assert min(counts[2:]) > 0
+    best = [value for value, _ in bred[2:]]
+    assert best == sorted(best) and len(set(best)) > 1
+    assert result.evaluations == len(set(oracle.asked)) > 32
+    assert campaign(replace(SETTINGS, generations=9, budget=50)).run().evaluations == 50
+
+
 def test_same_seed_same_run_and_another_seed_another() -> None:
     first, second = campaign(replace(SETTINGS, steps=6)), campaign(replace(SETTINGS, steps=6))
     one, two = first.run(), second.run()

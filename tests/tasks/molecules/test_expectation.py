@@ -42,14 +42,14 @@ def test_it_is_a_gaussian_process() -> None:
 
 
 def test_the_best_and_the_latest_are_kept_and_come_back() -> None:
-    model = Expectation(best=5, latest=4)
+    model, mols = Expectation(best=5, latest=4), [design.mol for design in NEW]
     rewards = [1.0] * 5 + [0.0] * 20 + [0.5] * 5
     for start in (0, 10, 20):
         model.learn(KNOWN[start : start + 10], rewards[start : start + 10])
+        model.predict(mols)  # similarities are kept from one time to the next
     assert model.texts == [d.text for d in (*KNOWN[:5], *KNOWN[26:])]
     again = Expectation()
     again.restore(model.state())
-    mols = [design.mol for design in NEW]
     for ours, theirs in zip(model.predict(mols), again.predict(mols), strict=True):
         assert (ours == theirs).all()
 
@@ -77,3 +77,17 @@ def test_contract() -> None:
     proposer = Genetic(surplus=3)
     proposer.hear(KNOWN, [0.1] * 15 + [0.9] * 15)
     check_proposer(proposer, KNOWN)
+
+
+def test_what_was_judged_is_not_proposed_again() -> None:
+    """Nor when the model has forgotten it, or a checkpoint lies between."""
+    proposer, again = Genetic(surplus=2), Genetic(surplus=2)
+    proposer.expectation.best = proposer.expectation.latest = 3
+    proposer.hear(KNOWN, [0.5] * 30)
+    first = proposer(KNOWN, 30, np.random.default_rng(0))
+    proposer.hear(first, [0.1] * len(first))
+    assert len(proposer.expectation.texts) == 6
+    again.restore(proposer.state())
+    for each in (proposer, again):
+        children = each(KNOWN, 30, np.random.default_rng(0))
+        assert children and not {child.key for child in children} & {done.key for done in first}

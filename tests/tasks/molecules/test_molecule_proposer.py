@@ -1,12 +1,13 @@
 import numpy as np
 import pytest
+from rdkit import Chem
 
 from designer.errors import InputError
 from designer.testing import check_proposer, walk
 from tasks.molecules import edits
 from tasks.molecules.design import parse
 from tasks.molecules.graph import MolecularGraph
-from tasks.molecules.proposer import Genetic
+from tasks.molecules.proposer import Genetic, unwanted_in
 from tasks.molecules.task import starters
 
 PARENTS = [parse(smiles) for smiles, _ in starters()[:40]]
@@ -55,10 +56,19 @@ def test_bad_settings() -> None:
         Genetic(greed=0)
 
 
+def test_three_membered_rings_are_not_fused_to_aromatic_ones() -> None:
+    """Cyclopropane and epoxide beside a benzene ring are wanted, on its bonds they are not."""
+    for smiles in ("c1ccc(C2CC2)cc1", "C1CC12CCc1ccccc12", "C1C2c3ccccc3CC12", "C1Cc2ccccc21"):
+        assert unwanted_in(parse(smiles).mol) == ()
+    for smiles in ("c1ccc2c(c1)C2", "c1ccc2c(c1)O2", "Cc1nc2c(s1)N2", "c1cc2c(cc1F)C2C"):
+        assert unwanted_in(parse(smiles).mol) == ("[a;r3]",)
+    parents = [parse("c1ccc2c(c1)C2"), parse("CCc1ccc2c(c1)O2")]
+    for child in Genetic(ring_sizes=(3, 5, 6))(parents, 60, np.random.default_rng(0)):
+        assert not child.mol.HasSubstructMatch(Chem.MolFromSmarts("a1a*1"))
+
+
 def test_rings_are_reshaped() -> None:
     """Every result is an aromatic ring of 5 or 6 with what hung on it; fused rings stay."""
-    from rdkit import Chem
-
     rng, found = np.random.default_rng(0), set()
     for _ in range(150):
         mol = edits.editable(parse("CC1CCC(=O)N(CC)C1").mol)
