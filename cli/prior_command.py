@@ -155,7 +155,10 @@ def prepare(plan: Plan, device: torch.device, say: Callable[[str], None]) -> Pre
     net = first[1] if first is not None else _fresh(plan, env)
     sizes = {"hidden": net.hidden, "layers": net.layers, "embedding": net.embedding}
     teacher = Teacher(
-        net.to(device), Corpus(env, taught, device=device, seed=plan.lessons.seed),
+        net.to(device),
+        Corpus(
+            env, taught, device=device, seed=plan.lessons.seed, masked=plan.lessons.legality > 0
+        ),
         Corpus(env, aside, device=device), plan.lessons,
     )  # fmt: skip
     task = {

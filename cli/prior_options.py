@@ -16,6 +16,7 @@ Device = Annotated[str, typer.Option(help="auto (a GPU where there is one), cpu,
 OWN = {  # options that only one task reads
     "molecules": (
         "file", "earlier", "dataset", "max_length", "max_atoms", "min_count", "unknown", "check",
+        "legality",
     ),
     "folding": ("lattice", "chains", "shortest", "longest", "proposals"),
 }  # fmt: skip
@@ -55,6 +56,9 @@ def train(
     held_out: Annotated[float, typer.Option(help="Share of the molecules held out.")] = 0.02,
     check_every: Annotated[int, typer.Option(help="Steps between looks at these.", min=1)] = 500,
     patience: Annotated[int, typer.Option(help="Looks without improvement to end.", min=1)] = 5,
+    legality: Annotated[
+        float, typer.Option(help="Weight of keeping to the mask without being held by it.", min=0)
+    ] = 5.0,
     max_length: Annotated[int, typer.Option(help="Most tokens of a molecule.")] = 100,
     max_atoms: Annotated[int, typer.Option(help="Most heavy atoms of a molecule.")] = 50,
     min_count: Annotated[
@@ -87,7 +91,10 @@ def train(
         raise InputError("--from keeps the network of a prior of molecules; leave its sizes out")
     if unknown not in ("skip", "stop"):
         raise InputError(f"--unknown {unknown}: expected skip or stop")
-    lessons = Lessons(epochs, batch_size, lr, check_every=check_every, patience=patience, seed=seed)
+    lessons = Lessons(
+        epochs, batch_size, lr, check_every=check_every, patience=patience, seed=seed,
+        legality=legality if task == "molecules" else 0.0,
+    )  # fmt: skip
     plan: Teachable
     if task == "folding" and device not in ("auto", "cpu"):
         raise InputError(f"--device {device}: folds are taught on the CPU; leave it out")

@@ -30,12 +30,14 @@ class Known:
     observations: Tensor  # [B, T, F] float32
     actions: Tensor  # [B, T] int64, padded with 0
     active: Tensor  # [B, T] bool
+    legal: Tensor | None = None  # [B, T, A] bool, where the corpus is asked for it
 
 
 class Corpus:
     """Rows of actions that finish their designs, in blocks of `block` rows drawn at random.
 
-    Legality is not checked: rows the mask would refuse are walked like the others.
+    Legality is not checked: rows the mask would refuse are walked like the others. With `masked`
+    a minibatch tells which actions were legal; from an illegal action on, all count as legal.
     """
 
     def __init__(
@@ -46,8 +48,10 @@ class Corpus:
         block: int = 4096,
         seed: int = 0,
         device: torch.device | str = "cpu",
+        masked: bool = False,
     ) -> None:
         self.env, self.rows, self.device = env, rows, torch.device(device)
+        self.masked = masked
         self.lengths = np.array([len(row) for row in rows], dtype=np.int64)
         order = np.random.default_rng(seed).permutation(len(rows))
         self.blocks = [order[i : i + block] for i in range(0, len(rows), block)]
@@ -86,7 +90,7 @@ class Corpus:
     def _block(self, place: int) -> _Block:
         if place not in self._kept:
             rows = [self.rows[i] for i in self.blocks[place]]
-            self._kept[place] = _walked(self.env, rows, self.device)
+            self._kept[place] = _walked(self.env, rows, self.device, self.masked)
         return self._kept[place]
 
 
@@ -98,6 +102,7 @@ class _Block:
     values: NDArray[np.float32]  # [G, 256]
     first: NDArray[np.float32] | None  # [A] observed before any action, where A columns repeat it
     size: int  # A
+    legal: Bytes | None  # [B, T, A / 8], eight actions a byte
 
     def batch(self, rows: NDArray[np.int64], device: torch.device) -> Known:
         lengths = self.lengths[rows]
@@ -115,12 +120,21 @@ class _Block:
             before = one_hot(actions[:, :-1], self.size).float()
             start = torch.from_numpy(self.first).to(device).expand(len(rows), 1, -1)
             shown = torch.cat([torch.cat([start, before], 1), shown], 2)
-        return Known(shown, actions * active, active)
+        return Known(shown, actions * active, active, self._legal(rows, longest, device))
+
+    def _legal(self, rows: NDArray[np.int64], longest: int, device: torch.device) -> Tensor | None:
+        if self.legal is None:
+            return None
+        bits = np.unpackbits(self.legal[rows, :longest], axis=-1, count=self.size)
+        return torch.from_numpy(bits).to(device).bool()
 
 
 @torch.no_grad()
 def _walked(
-    env: Environment[Any, Any], rows: Sequence[NDArray[np.integer[Any]]], device: torch.device
+    env: Environment[Any, Any],
+    rows: Sequence[NDArray[np.integer[Any]]],
+    device: torch.device,
+    masked: bool,
 ) -> _Block:
     """Return a block as its environment shows it."""
     lengths = np.array([len(row) for row in rows], dtype=np.int64)
@@ -129,9 +143,14 @@ def _walked(
         actions[place, : len(row)] = row
         actions[place, len(row) :] = row[-1]  # the last action ends the row; ends absorb
     taken = torch.from_numpy(actions).to(device).long()
-    state, seen = env.reset(len(rows), device), []
+    state, seen, bits = env.reset(len(rows), device), [], []
+    followed = torch.ones(len(rows), dtype=torch.bool, device=device)
     for t in range(taken.shape[1]):
         seen.append(env.observe(state))
+        if masked:
+            legal = env.mask(state)
+            followed = followed & legal.gather(1, taken[:, t : t + 1]).squeeze(1)
+            bits.append(np.packbits((legal | ~followed[:, None]).cpu().numpy(), axis=-1))
         state = env.step(state, taken[:, t])
     observed = torch.stack(seen, 1)
     size, first = env.num_actions, None
@@ -140,7 +159,9 @@ def _walked(
         first = observed[0, 0, :size].cpu().numpy()
         observed = observed[:, :, size:]
     codes, values = _coded(observed.cpu().numpy())
-    return _Block(actions, lengths, codes, values, first, size)
+    return _Block(
+        actions, lengths, codes, values, first, size, np.stack(bits, 1) if masked else None
+    )
 
 
 def _constant(rows: Tensor) -> bool:

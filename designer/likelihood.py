@@ -1,8 +1,11 @@
 """Teaching a policy known designs by maximum likelihood: how a prior is made.
 
 The loss is the mean negative log-probability of an action, in nats, without the mask: a prior
-that is right by itself is worth more than one the mask must hold. The run depends on its seed
-alone; the clock can only end it. What changes is in `state`, so it can be continued exactly.
+that is right by itself is worth more than one the mask must hold. With `legality` above 0 the
+semantic loss of the mask is added, -log of the probability that a legal action is drawn (Xu et
+al., ICML 2018): each step then tells of every illegal action, not of the one taken alone. The run
+depends on its seed alone; the clock can only end it. What changes is in `state`, so it can be
+continued exactly.
 """
 
 from __future__ import annotations
@@ -32,6 +35,7 @@ class Lessons:
     check_every: int = 500  # minibatches between looks at the held-out rows
     patience: int = 5  # looks in a row without improvement that end the training
     seed: int = 0
+    legality: float = 0.0  # weight of the semantic loss; the corpus must tell what was legal
 
     def __post_init__(self) -> None:
         if not self.epochs > 0:
@@ -41,6 +45,8 @@ class Lessons:
                 raise InputError(f"{name} is {getattr(self, name)}, expected at least 1")
         if not (0 < self.lr <= 1 and self.max_grad_norm > 0):
             raise InputError(f"lr is {self.lr}, max_grad_norm {self.max_grad_norm}: above 0 each")
+        if not self.legality >= 0:
+            raise InputError(f"legality is {self.legality}, expected 0 or more")
 
 
 @dataclass(frozen=True)
@@ -162,20 +168,20 @@ class Teacher:
         fall = 0.5 * (1.0 + math.cos(math.pi * self.step / self.steps))
         for group in self.optimiser.param_groups:
             group["lr"] = self.lessons.lr * fall
-        loss = _surprise(self.policy, known).sum() / known.active.sum()
+        loss = _surprise(self.policy, known, self.lessons.legality).sum() / known.active.sum()
         self.optimiser.zero_grad(set_to_none=True)
         loss.backward()  # type: ignore[no-untyped-call]
         advance(self.optimiser, self.lessons.max_grad_norm, known.active)
         return float(loss.detach())
 
 
-def _surprise(policy: Any, known: Known) -> Tensor:
-    """Return [B, T] nats of each action, 0 where the row is over."""
-    logits = policy.unroll(known.observations).logits
-    nats = nn.functional.cross_entropy(
-        logits.flatten(0, 1), known.actions.flatten(), reduction="none"
-    )
-    return nats.view_as(known.actions) * known.active
+def _surprise(policy: Any, known: Known, legality: float = 0.0) -> Tensor:
+    """Return [B, T] nats of each action, 0 where the row is over; see `Lessons.legality`."""
+    each = torch.log_softmax(policy.unroll(known.observations).logits, -1)
+    nats = -each.gather(2, known.actions.unsqueeze(2)).squeeze(2)
+    if legality and known.legal is not None:
+        nats = nats - legality * each.masked_fill(~known.legal, -torch.inf).logsumexp(2)
+    return torch.where(known.active, nats, 0.0)
 
 
 def _copied(policy: nn.Module) -> dict[str, Tensor]:

@@ -11,7 +11,7 @@ import torch
 
 from designer.corpus import Corpus
 from designer.errors import InputError
-from designer.likelihood import Lessons, Look, Teacher
+from designer.likelihood import Lessons, Look, Teacher, _surprise
 from designer.policy import RecurrentPolicy
 from tasks.molecules.smiles import Smiles
 
@@ -79,6 +79,47 @@ def test_the_loss_is_counted_by_hand() -> None:
     assert per_design == pytest.approx(actions * math.log(ENV.num_actions), rel=1e-6)
 
 
+def test_a_corpus_tells_what_was_legal() -> None:
+    rows = [*ROWS, row("CC)O"), row("c1ccccc1C")]  # one closes a branch that was never opened
+    for known in Corpus(ENV, rows, masked=True).epoch(4, (0, 1)):
+        assert known.legal is not None
+        for i, length in enumerate(known.active.sum(1).tolist()):
+            state, followed = ENV.reset(1, torch.device("cpu")), True
+            for t in range(length):
+                legal, action = ENV.mask(state)[0], known.actions[i, t]
+                followed = followed and bool(legal[action])
+                expected = legal if followed else torch.ones_like(legal)
+                assert torch.equal(known.legal[i, t], expected)
+                state = ENV.step(state, action[None])
+    assert next(iter(Corpus(ENV, rows).epoch(4, None))).legal is None
+
+
+def test_the_semantic_loss_is_counted_by_hand() -> None:
+    known = next(iter(Corpus(ENV, ROWS, masked=True).epoch(8, None)))
+    net = policy()
+    probability = torch.softmax(net.unroll(known.observations).logits, -1)
+    assert known.legal is not None
+    legal = (probability * known.legal).sum(-1)
+    taken = probability.gather(2, known.actions.unsqueeze(2)).squeeze(2)
+    expected = (-taken.log() - 3 * legal.log()) * known.active
+    torch.testing.assert_close(_surprise(net, known, 3.0), expected)
+    torch.testing.assert_close(_surprise(net, known), -taken.log() * known.active)
+
+
+def test_what_is_illegal_is_unlearned() -> None:
+    shares = []
+    for legality in (0.0, 20.0):
+        net, corpus = policy(), Corpus(ENV, ROWS, masked=True)
+        lessons = Lessons(epochs=60, batch_size=8, lr=0.02, legality=legality)
+        Teacher(net, corpus, corpus, lessons).run()
+        known = next(iter(corpus.epoch(8, None)))
+        assert known.legal is not None
+        with torch.no_grad():
+            outside = torch.softmax(net.unroll(known.observations).logits, -1) * ~known.legal
+        shares.append(float(outside.sum(-1)[known.active].mean()))
+    assert shares[1] < 0.5 * shares[0]
+
+
 def test_it_reaches_the_entropy_of_the_data() -> None:
     """Eight rows, equally often: no model can do better than log 8 nats a design."""
     net = RecurrentPolicy(ENV.obs_size, ENV.num_actions, hidden=64, seed=0)
@@ -117,6 +158,8 @@ def test_no_improvement_ends_it() -> None:
 def test_what_cannot_be_taught() -> None:
     with pytest.raises(InputError, match="nothing"):
         Teacher(policy(), Corpus(ENV, []), Corpus(ENV, ROWS), Lessons())
+    with pytest.raises(InputError, match="legality"):
+        Lessons(legality=-1.0)
     for name, value in product(("epochs", "batch_size", "patience"), (0, -1)):
         with pytest.raises(InputError, match=name):
             Lessons(**{name: value})
