@@ -13,6 +13,8 @@ from designer.errors import InputError
 from tasks.molecules import edits
 from tasks.molecules.design import Molecule, from_mol
 from tasks.molecules.expectation import Expectation
+from tasks.molecules.families import Families
+from tasks.molecules.strangers import Strangers
 
 # What a chemist would not keep: peroxides, halogens on heteroatoms, chains of three heteroatoms
 # outside aromatic rings, cumulated double bonds, triple bonds in rings, acetals and aminals
@@ -39,6 +41,10 @@ class Genetic:
 
     With `surplus` above 1, so many children are bred for each one proposed, and a model of what
     the campaign judged so far chooses among them (`tasks.molecules.expectation`).
+
+    With probability `strangers` the father is none of the parents, but one of `stock` molecules
+    that the `policy` of the campaign samples from `source` (`tasks.molecules.strangers`). Where
+    `patience` molecules were judged without a gain, a new family begins of them (`.families`).
     """
 
     max_atoms: int = 30
@@ -54,17 +60,29 @@ class Genetic:
     environment: Any = None
     allowed: Sequence[str] = ()
     surplus: int = 1
+    strangers: float = 0.0
+    stock: int = 1000
+    source: Any = None
+    policy: Any = None
     expectation: Expectation = field(default_factory=Expectation, init=False)
+    patience: int = 0
+    foreign: Strangers = field(default_factory=Strangers, init=False)
+    families: Families = field(default_factory=Families, init=False)
 
     def __post_init__(self) -> None:
+        self.families.patience = self.patience
         object.__setattr__(self, "ring_sizes", tuple(self.ring_sizes))
         object.__setattr__(self, "allowed", tuple(self.allowed))
-        for name in ("crossover", "second_edit"):
+        for name in ("crossover", "second_edit", "strangers"):
             value = getattr(self, name)
             if not 0 <= value <= 1:
                 raise InputError(f"{name} = {value}: expected a probability from 0 to 1")
         if self.surplus < 1:
             raise InputError(f"surplus = {self.surplus}: expected 1 or more")
+        if self.patience < 0 or (self.patience and not self.strangers):
+            raise InputError(f"patience = {self.patience}: expected 0, or more where strangers > 0")
+        if self.stock < 1:
+            raise InputError(f"stock = {self.stock}: expected 1 or more")
         if self.greed <= 0:
             raise InputError(f"greed = {self.greed}: expected a number above 0, for example 0.1")
 
@@ -74,31 +92,48 @@ class Genetic:
         """Return at most `count` distinct children, none of them a parent."""
         from rdkit import rdBase
 
-        chosen = self._bred(parents, self.surplus * count, rng)
-        if self.surplus > 1:
-            places = self.expectation.choose(chosen, count, rng)
-            chosen = [chosen[place] for place in places]
-        known = {parent.key for parent in parents}
-        with rdBase.BlockLogs():
-            read = [child for child in map(from_mol, chosen) if child is not None]
-        children = {child.key: child for child in read if child.key not in known}
-        return self._buildable(list(children.values()))
+        strangers = self._strangers(rng) if len(parents) else []
+        made = self.families.newcomers(strangers, count)
+        if not made:
+            parents = self.families.parents(parents)
+            chosen = self._bred(parents, strangers, self.surplus * count, rng)
+            if self.surplus > 1:
+                places = self.expectation.choose(chosen, count, rng)
+                chosen = [chosen[place] for place in places]
+            known = {parent.key for parent in parents}
+            with rdBase.BlockLogs():
+                read = [child for child in map(from_mol, chosen) if child is not None]
+            children = {child.key: child for child in read if child.key not in known}
+            made = self._buildable(list(children.values()))
+        self.families.asked = [child.key for child in made]
+        return made
 
     def hear(self, designs: Sequence[Molecule], rewards: Sequence[float]) -> None:
         """Take in what the campaign judged."""
         if self.surplus > 1:
             self.expectation.learn(designs, rewards)
+        self.families.hear(designs, rewards)
 
     def state(self) -> dict[str, Any]:
-        """Return what was heard, as plain data."""
-        return self.expectation.state() if self.surplus > 1 else {}
+        """Return what was heard and the strangers, as plain data."""
+        return {name: getattr(self, name).state() for name in self._remembered()}
 
     def restore(self, state: Mapping[str, Any]) -> None:
-        """Go back to what was heard at a checkpoint."""
-        if state:
-            self.expectation.restore(state)
+        """Go back to a checkpoint."""
+        for name in self._remembered():
+            getattr(self, name).restore(state[name])
 
-    def _bred(self, parents: Sequence[Molecule], count: int, rng: np.random.Generator) -> list[Any]:
+    def _remembered(self) -> list[str]:
+        used = {"expectation": self.surplus > 1, "foreign": self.strangers > 0}
+        return [name for name, held in (used | {"families": self.patience > 0}).items() if held]
+
+    def _bred(
+        self,
+        parents: Sequence[Molecule],
+        strangers: Sequence[Molecule],
+        count: int,
+        rng: np.random.Generator,
+    ) -> list[Any]:
         """Return at most `count` distinct sanitised RDKit molecules, none judged before."""
         from rdkit import Chem, rdBase
 
@@ -113,7 +148,10 @@ class Genetic:
                 if len(children) == count:
                     break
                 pair = np.searchsorted(bounds[:-1], rng.random(2), side="right").tolist()
-                child = self._child(parents[pair[0]], parents[pair[1]], rng)
+                father = parents[pair[1]]
+                if strangers and rng.random() < self.strangers:
+                    father = strangers[int(rng.integers(len(strangers)))]
+                child = self._child(parents[pair[0]], father, rng)
                 if child is None:
                     continue
                 text = str(Chem.MolToSmiles(child))
@@ -121,6 +159,11 @@ class Genetic:
                     known.add(text)
                     children.append(child)
         return children
+
+    def _strangers(self, rng: np.random.Generator) -> list[Molecule]:
+        if not self.strangers or self.policy is None:
+            return []
+        return self.foreign.drawn(self.source, self.policy, self.stock, rng)
 
     def _buildable(self, children: list[Molecule]) -> list[Molecule]:
         encode = getattr(self.environment, "encode", None)

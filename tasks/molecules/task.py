@@ -35,6 +35,8 @@ def task(
     fragments: Path | None = None,
     max_fragments: int = 300,
     surplus: int = 1,
+    strangers: float = 0.0,
+    patience: int = 0,
 ) -> Task:
     """Return the molecule task.
 
@@ -46,8 +48,10 @@ def task(
     which every molecule keeps; several fragments are linked (see `tasks.molecules.scaffold`).
     `start` is a file of SMILES to begin from. `fragments` is a file of molecules, of which the
     `max_fragments` most frequent BRICS fragments are built with; without it, a built-in list.
-    Of `surplus` children bred for each proposal, a model of what was judged chooses (see
-    `tasks.molecules.proposer.Genetic`). Raises InputError for settings that cannot be.
+    Of `surplus` children bred for each proposal, a model of what was judged chooses, and a share
+    `strangers` of them has a father that the policy made and nobody judged; after `patience`
+    judged molecules without a gain a new family is bred (see `tasks.molecules.proposer.Genetic`).
+    Raises InputError for settings that cannot be.
     """
     if fragments is not None and representation != "fragments":
         raise InputError('a file of fragments needs representation = "fragments"')
@@ -84,6 +88,7 @@ def task(
         )
     from tasks.molecules.proposer import Genetic
 
+    breeding: dict[str, Any] = {"surplus": surplus, "strangers": strangers, "patience": patience}
     if scaffold:
         limits |= _as_scaffold(scaffold, limits)
     return Task(
@@ -92,7 +97,7 @@ def task(
         parse=parse,
         show=show,
         draw=draw,
-        proposer=Genetic(**limits, plausible=plausible, surplus=surplus),
+        proposer=Genetic(**limits, plausible=plausible, source=environment, **breeding),
         bucket=bucket,
         bucket_name="scaffold",
         exports=exports,
