@@ -9,6 +9,7 @@ structures of a length that some sequence has as its only ground state.
 from __future__ import annotations
 
 import json
+import math
 import statistics
 import sys
 import time
@@ -17,7 +18,7 @@ from typing import Any
 
 import numpy as np
 
-from cli.bench_folding import Problem, problems
+from cli.bench_folding import Problem, Progress, problems
 from cli.build import build
 from cli.options import Options
 from cli.presets import shipped
@@ -155,13 +156,16 @@ def _sampled(document: Document, problem: Problem, folds: int) -> dict[str, Any]
     """Run a campaign of at most so many samples; its best fold is scored again from its letters."""
     campaign = build(document).campaign()
     size = campaign.settings.batch_size
-    before = time.process_time()
-    result = campaign.run(stop=lambda: "steps" if (campaign.steps + 1) * size > folds else None)
+    progress = Progress(problem.name, campaign.settings.seed, math.inf)
+    result = campaign.run(
+        on_step=progress.told,
+        stop=lambda: "steps" if (campaign.steps + 1) * size > folds else None,
+    )
     energy = min((_energy(found.design, problem) for found in result.best[:1]), default=0.0)
     return {
         "best_known": problem.energy, "reached": energy, "folds": campaign.steps * size,
         "found_at": _found_at(campaign), "energies": result.evaluations,
-        "processor": round(time.process_time() - before, 1),
+        "processor": round(progress.busy, 1),
     }  # fmt: skip
 
 
