@@ -51,6 +51,11 @@ class Matrix:
         return np.where(bonded, 0.0, energies)
 
 
+def strongest(pairs: Floats) -> float:
+    """Return the size of the strongest attraction among pairs [L, L]; 1 where nothing attracts."""
+    return -float(pairs.min()) or 1.0
+
+
 def matrix_named(name: Path | str) -> Matrix:
     """Return the matrix of that name, or that in the file of that path; raises InputError."""
     name = str(name)

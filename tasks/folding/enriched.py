@@ -25,6 +25,7 @@ from torch import Tensor
 from designer import masking
 from designer.protocols import Floats, Policy, Purse
 from tasks.folding.design import Fold
+from tasks.folding.energy import matrix_named, strongest
 from tasks.folding.environment import Chain, Growth
 
 _BINS = 200  # of energies, where these are no whole numbers
@@ -178,7 +179,7 @@ class Enrichment:
         if not parents or count < 1 or (left is not None and left < self.size):
             return []
         generator = torch.Generator().manual_seed(int(rng.integers(1 << 62)))
-        kT = self.temperature * self._strongest
+        kT = self.temperature * strongest(matrix_named(self.env.matrix).pairs(self.env.sequence))
         grown = enriched(self.env, self.size, generator, _here(self.policy), kT, self.trust)
         if self.purse is not None:
             self.purse.spend(self.size)
@@ -190,8 +191,3 @@ class Enrichment:
                 found.add(fold.key)
                 folds.append(fold)
         return folds
-
-    @property
-    def _strongest(self) -> float:
-        pairs = self.env._pairs
-        return float(-pairs.min()) or 1.0

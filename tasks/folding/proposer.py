@@ -9,7 +9,7 @@ import numpy as np
 
 from designer.protocols import Purse
 from tasks.folding.design import Fold, canonical, numbers, spelled
-from tasks.folding.energy import contact_energies, coordinates, matrix_named
+from tasks.folding.energy import contact_energies, coordinates, matrix_named, strongest
 from tasks.folding.lattices import lattice_named
 from tasks.folding.pull import Walkers
 
@@ -68,7 +68,6 @@ class PullMoves:
         chosen = (len(parents) * rng.random(count) ** 2).astype(np.int64)
         points = coordinates(np.array([numbers(p.letters, lattice) for p in parents]), lattice)
         energy = contact_energies(points, lattice, pairs)
-        unit = -float(pairs.min()) or 1.0
-        ladder = np.linspace(self.coldest, self.hottest, count) * abs(unit)
+        ladder = np.linspace(self.coldest, self.hottest, count) * strongest(pairs)
         cells = lattice.pack(points)
         return Walkers(lattice, pairs, cells[chosen], energy[chosen], ladder)

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from designer.errors import InputError
 from designer.protocols import Floats
-from tasks.folding.energy import contact_energies, coordinates, matrix_named
+from tasks.folding.energy import contact_energies, coordinates, matrix_named, strongest
 from tasks.folding.lattices import Ints, Lattice, lattice_named
 from tasks.folding.sequence import parse_sequence, types
 
@@ -37,7 +37,7 @@ class Terrain:
     widths: Ints  # [3] what one step along each axis adds to a point
     ground: Ground  # for the compiled moves
     unit: float  # of the whole-number energies
-    strongest: float  # the size of the strongest attraction; 1 where nothing attracts
+    strongest: float  # see `energy.strongest`
 
     @property
     def table(self) -> Array:
@@ -107,7 +107,7 @@ def terrain_of(sequence: str, lattice: str, matrix: str) -> Terrain:
         middle=np.uint64(reach),
         closings=_closings(place),
     )
-    return Terrain(sequence, place, widths, ground, unit, -float(pairs.min()) or 1.0)
+    return Terrain(sequence, place, widths, ground, unit, strongest(pairs))
 
 
 def _side_steps(lattice: Lattice) -> Ints:
@@ -161,11 +161,11 @@ def _energies(sequence: str, matrix: str, unit: float) -> tuple[Array, Array]:
 
 def _unit(pairs: Floats) -> float:
     """Return the largest of 1, 0.1, 0.01 and 0.001 in which all energies are whole numbers that
-    fit 16 bits, or a fraction of the strongest so small that it does not matter to the search.
+    fit 16 bits, or a fraction of the largest so small that it does not matter to the search.
     """
-    strongest = float(abs(pairs).max())
+    largest = float(abs(pairs).max())
     for unit in (1.0, 0.1, 0.01, 0.001):
         whole = np.rint(pairs / unit)
-        if strongest / unit <= _FINEST and np.allclose(whole * unit, pairs, rtol=0, atol=1e-9):
+        if largest / unit <= _FINEST and np.allclose(whole * unit, pairs, rtol=0, atol=1e-9):
             return unit
-    return strongest / _FINEST
+    return largest / _FINEST

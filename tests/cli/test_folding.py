@@ -10,13 +10,13 @@ import pytest
 import torch
 
 from cli.bench_folding import SETS, problems
-from cli.bench_folds import VARIANTS
+from cli.bench_folds import VARIANTS, _changes, _document
 from cli.bench_peers import peers
 from cli.build import build
 from cli.folding import _folding
 from cli.main import invoke
 from cli.options import Options
-from cli.presets import fold
+from cli.presets import fold, shipped
 from cli.prior import find, weights
 from cli.session import apply
 from designer.campaign import Campaign
@@ -223,6 +223,26 @@ def test_benches_of_samples_and_of_design(capsys: pytest.CaptureFixture[str]) ->
     (row,) = json.loads(capsys.readouterr().out)
     assert (row["targets"], row["solved"], row["missed"]) == (4, 4, [])
     assert invoke(["bench", "design", "--only", "2D-18A"]) == 3
+
+
+def test_targets_of_which_none_is_solved_have_no_mean(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("cli.bench_folds._designed", lambda *asked: None)
+    assert invoke(["bench", "design", "--only", "10", "--json"]) == 0
+    (row,) = json.loads(capsys.readouterr().out)
+    assert (row["solved"], row["mean"], len(row["missed"])) == (0, None, 4)
+
+
+def test_the_ablation_changes_reinforce_and_leaves_the_shipped_file_as_it_is() -> None:
+    (problem,) = problems(["2D-36"])
+    left = _document(problem, Options(), 1, _changes("as shipped", 300))
+    changed = _document(problem, Options(), 1, _changes("ppo", 300))
+    file = shipped("fold_samples")
+    for place in (("learner",), ("policy",), ("campaign", "restart"), ("task", "grow")):
+        assert left.table(place) == file.table(place)
+    assert changed.table(("learner", "kind")) == "ppo"
+    assert changed.table(("campaign", "restart")) == 0
 
 
 def test_a_search_of_the_bench_ends_at_its_processor_seconds_and_tells_what_it_has(
