@@ -178,10 +178,10 @@ class Progress:
         """Print one line where the best reward has risen."""
         if metrics["best"] > self.best:
             self.best = metrics["best"]
-            told = {name: int(metrics[name]) for name in ("step", "evaluations")}
-            told["processor"] = round(self.busy, 1)
             row = {"name": self.name, "seed": self.seed, "share_of_bound": self.best}
-            print(json.dumps(row | told), file=sys.stderr, flush=True)
+            counts = {name: int(metrics[name]) for name in ("step", "evaluations")}
+            told = row | counts | {"processor": round(self.busy, 1)}
+            print(json.dumps(told), file=sys.stderr, flush=True)
 
     def over(self) -> str | None:
         """Return why to stop now, if so."""
