@@ -127,7 +127,7 @@ class Rehearsal:
         tries: list[tuple[Elite, Spelling]] = []
         new = [e for e in distinct.values() if e.key in anew or e.spelling is None]
         for elite, spelled in zip(new, self._spellings(new, rng), strict=True):
-            tries += [(elite, each) for each in spelled]
+            tries += [(elite, each) for each in spelled if not self._walked_as(elite, each)]
         for elite in distinct.values():
             if elite.spelling is not None and elite.key not in self._walked:
                 tries.append((elite, elite.spelling))
@@ -139,6 +139,13 @@ class Rehearsal:
         if len(self._walked) > 2 * self.settings.elites:
             held = {elite.key for elite in self.elites.best(self.settings.elites)}
             self._walked = {key: walk for key, walk in self._walked.items() if key in held}
+
+    def _walked_as(self, elite: Elite, spelled: Spelling) -> bool:
+        """Return whether the elite's walk is that of this spelling already."""
+        before = elite.spelling
+        if before is None or elite.key not in self._walked or before.given or spelled.given:
+            return False
+        return list(spelled.actions) == list(before.actions)
 
     def _take(self, tries: Sequence[tuple[Elite, Spelling]]) -> None:
         """Walk the spellings all together, and keep the first that is legal for each elite."""

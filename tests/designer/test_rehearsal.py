@@ -23,6 +23,7 @@ from designer.rollout import attempt, evaluate, retrace, rollout
 from designer.sequences import Sequences
 from designer.settings import Settings
 from designer.walk import stacked, trimmed, unjudged
+from tasks.folding.task import task as folding
 from tasks.molecules.task import task as molecules
 
 ENV = Sequences("abcd", max_length=6, min_length=1)
@@ -107,6 +108,28 @@ def test_what_is_walked_is_what_the_memory_spells() -> None:
         assert torch.equal(walk.observations, again.observations)
         (design,) = env.decode([elite.spelling.actions])
         assert design is not None and design.key == elite.key
+
+
+def test_a_spelling_is_walked_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A fold of this chain has one spelling, so spelling anew changes nothing and costs nothing."""
+    walked: list[int] = []
+
+    def counted(env: Any, actions: Any, **given: Any) -> Any:
+        walked.append(len(actions))
+        return attempt(env, actions, **given)
+
+    monkeypatch.setattr("designer.rehearsal.attempt", counted)
+    ends = []
+    for augment in (True, False):
+        task = folding("HPPHPHHPPH", target_energy=-9)
+        env = task.environment
+        policy = RecurrentPolicy(env.obs_size, env.num_actions, hidden=8, seed=1)
+        learner = Learner(policy, EliteBalance(lr=1e-2))
+        settings = replace(SETTINGS, augment=augment, proposals=0)
+        ran = Campaign(task, learner, Objective([Term(Length())]), settings)
+        ran.run()
+        ends.append(torch.cat([p.flatten() for p in policy.parameters()]))
+    assert torch.equal(*ends) and sum(walked) == 0
 
 
 @pytest.mark.parametrize("augment", [True, False])
