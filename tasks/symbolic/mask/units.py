@@ -35,7 +35,7 @@ _DERIVED = {
     "C": "A s", "V": "kg m^2 s^-3 A^-1", "F": "A^2 s^4 kg^-1 m^-2", "T": "kg s^-2 A^-1",
     "ohm": "kg m^2 s^-3 A^-2", "H": "kg m^2 s^-2 A^-2", "Wb": "kg m^2 s^-2 A^-1", "rad": "1",
 }  # fmt: skip
-_FACTOR = re.compile(r"([A-Za-z_%]+)(?:(?:\^|\*\*)?\(?([-+]?\d+(?:\.\d+)?(?:/\d+)?)\)?)?")
+_FACTOR = re.compile(r"([A-Za-z_%]+)(?:(?:\^|\*\*)?\(?([-+]?\d+(?:\.\d+)?(?:/0*[1-9]\d*)?)\)?)?")
 
 
 @dataclass(frozen=True)
@@ -51,27 +51,41 @@ class Units:
 def read_units(path: str | Path, names: Sequence[str], target: str, free: bool = False) -> Units:
     """Return the units in a CSV with the columns `name` and `unit`, one line a column.
 
-    Raises InputError for a column without a unit, a unit that cannot be read, or units from
-    which no product of powers of the inputs makes the target's.
+    Lines about columns that are not in use are passed over. Raises InputError for a column
+    without a unit, a unit that cannot be read, or units from which no product of powers of the
+    inputs makes the target's.
     """
     file = Path(path)
     try:
         text = file.read_text(encoding="utf-8-sig")
     except (OSError, UnicodeDecodeError) as error:
         raise InputError(f"{file}: cannot be read as UTF-8 text: {error}") from None
-    rows = [[cell.strip() for cell in row] for row in csv.reader(io.StringIO(text)) if row]
-    if not rows or [cell.lower() for cell in rows[0][:2]] != ["name", "unit"]:
+    reader = csv.reader(io.StringIO(text))
+    rows = [(reader.line_num, [cell.strip() for cell in row]) for row in reader if row]
+    if not rows or [cell.lower() for cell in rows[0][1][:2]] != ["name", "unit"]:
         raise InputError(f"{file}:1: expected the header line name,unit")
     given: dict[str, str] = {}
-    for at, row in enumerate(rows[1:], 2):
-        if len(row) < 2 or (row[0] not in names and row[0] != target):
-            hint = nearest(row[0], [*names, target])
-            raise InputError(f"{file}:{at}: {row[0]!r} is no column in use: {hint}")
+    for line, row in rows[1:]:
+        if len(row) < 2 or row[0] in given:
+            said = "stands twice" if row[0] in given else "has no unit"
+            raise InputError(f"{file}:{line}: {row[0]!r} {said}; expected name,unit once a column")
         given[row[0]] = row[1]
+        if row[0] in names or row[0] == target:
+            _check(row[1], f"{file}:{line}")
     for name in (*names, target):
-        if name not in given:
-            raise InputError(f"{file}: no unit for column {name!r}; write 1 where there is none")
+        if not given.get(name):
+            hint = "" if name in given or not given else f" ({nearest(name, given)})"
+            raise InputError(
+                f"{file}: no unit for column {name!r}; write 1 where there is none{hint}"
+            )
     return make_units([given[name] for name in names], given[target], free, names, target)
+
+
+def _check(text: str, place: str) -> None:
+    try:
+        exponents(text)
+    except InputError as problem:
+        raise InputError(f"{place}: {problem}") from None
 
 
 def make_units(

@@ -112,9 +112,13 @@ def test_units_that_cannot_balance_are_told() -> None:
     ("text", "message"),
     [
         ("a,b\n", "header line name,unit"),
-        ("name,unit\nx,m\nz,m\n", "'z' is no column"),
-        ("name,unit\nx,m\n", "no unit for column 'y'"),
-        ("name,unit\nx,m$\ny,m\n", "cannot read"),
+        ("name,unit\nx,m\nyy,m\n", "no unit for column 'y'.*did you mean 'yy'"),
+        ("name,unit\nx,m\n", "no unit for column 'y'; write 1"),
+        ("name,unit\nx,m\ny,\n", "no unit for column 'y'; write 1"),
+        ("name,unit\n\nx,m$\ny,m\n", r"u.csv:3: unit 'm\$': cannot read 'm\$'"),
+        ("name,unit\nx,m^(1/0)\ny,m\n", "u.csv:2: .*cannot read"),
+        ("name,unit\nx,m\ny,m\nx,s\n", "u.csv:4: 'x' stands twice"),
+        ("name,unit\nx\ny,m\n", "u.csv:2: 'x' has no unit"),
     ],
 )
 def test_faults_in_a_units_file(tmp_path: Path, text: str, message: str) -> None:
@@ -122,6 +126,13 @@ def test_faults_in_a_units_file(tmp_path: Path, text: str, message: str) -> None
     file.write_text(text)
     with pytest.raises(InputError, match=message):
         read_units(file, ["x"], "y")
+
+
+def test_one_file_of_units_serves_whichever_columns_are_in_use(tmp_path: Path) -> None:
+    file = tmp_path / "u.csv"
+    file.write_text("name,unit\nrun,any text\ns,m\nt,s\nv,m/s\n")
+    assert read_units(file, ["s", "t"], "v") == make_units(["m", "s"], "m/s")
+    assert read_units(file, ["v", "t"], "s") == make_units(["m/s", "s"], "m")
 
 
 def test_evolution_obeys_units() -> None:
