@@ -19,6 +19,7 @@ import torch
 from cli.bench_equations_cases import Case, chosen
 from cli.bench_equations_runs import Outcome, Setting, run, run_operon, warm_up
 from cli.options import Options
+from cli.output import number
 from designer.errors import InputError
 
 OURS, PEER = "designer", "pyoperon"
@@ -80,7 +81,8 @@ def bench(plan: Plan, options: Options) -> None:
         if not options.as_json:
             print(line(row), flush=True)
     if options.as_json:
-        print(json.dumps({"summary": summary(rows), "runs": [asdict(row) for row in rows]}))
+        told = {"summary": summary(rows), "runs": [described(row) for row in rows]}
+        print(json.dumps(told, allow_nan=False))
         return
     for text in [*lines(summary(rows)), *beside(rows)]:
         print(text)
@@ -114,6 +116,14 @@ def _made(who: str, case: Case, seed: int, setting: Setting, options: Options) -
     ours = who == OURS
     outcome = run(case, seed, setting, options) if ours else run_operon(case, seed, setting)
     return Row(who, case.suite, case.name, seed, setting, case.points, outcome)
+
+
+def described(row: Row) -> dict[str, Any]:
+    """Return a run as JSON can hold it: null where a number is not finite."""
+    outcome = asdict(row.outcome).items()
+    return asdict(row) | {
+        "outcome": {name: number(v) if isinstance(v, float) else v for name, v in outcome}
+    }
 
 
 def line(row: Row) -> str:

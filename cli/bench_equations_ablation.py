@@ -7,9 +7,10 @@ from collections.abc import Mapping
 from dataclasses import replace
 
 from cli.bench_equations import OURS, Plan, made, summary
-from cli.bench_equations_cases import chosen
+from cli.bench_equations_cases import cases_of, chosen
 from cli.bench_equations_runs import Setting
 from cli.options import Options
+from designer.errors import InputError
 
 LAWS = (
     "Nguyen-5", "Nguyen-12*", "Livermore-11", "Livermore-14", "R-1", "Jin-1", "Constant-8",
@@ -38,7 +39,12 @@ def settings(whole: Setting) -> dict[str, Setting]:
 
 def ablate(plan: Plan, options: Options) -> None:
     """Run the laws with each part switched off, and print a row of the table for each."""
-    cases = chosen(plan.suites, plan.only or LAWS, plan.every, plan.offset, plan.points)
+    there = {case.name for suite in plan.suites for case in cases_of(suite)}
+    only = plan.only or [law for law in LAWS if law in there]
+    if not only:
+        raise InputError(f"none of the laws of the ablation is in {', '.join(plan.suites)}; name "
+                         "some with --only, or add suites")  # fmt: skip
+    cases = chosen(plan.suites, only, plan.every, plan.offset, plan.points)
     told, texts = [], []
     for name, setting in settings(plan.setting).items():
         rows = list(made(cases, (OURS,), [setting], plan, options))
@@ -46,7 +52,8 @@ def ablate(plan: Plan, options: Options) -> None:
         found, count = len(rows) - len(lost), len(rows)
         seconds = sum(row.outcome.seconds for row in rows)
         evaluations = sum(row.outcome.evaluations for row in rows)
-        told.append({"row": name, "summary": summary(rows), "lost": lost, "seconds": seconds})
+        told.append({"row": name, "summary": summary(rows), "lost": lost, "seconds": seconds,
+                     "evaluations": evaluations})  # fmt: skip
         texts.append(f"| {name} | {found} of {count} | {seconds:.0f} | {evaluations:,d} | "
                      f"{', '.join(lost)} |")  # fmt: skip
         if not options.as_json:

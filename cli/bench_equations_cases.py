@@ -21,6 +21,7 @@ from tasks.symbolic.language.parser import parse
 _SPEC = re.compile(r"([UE])\(([^;]+);([^;]+);(\d+)\)")
 _BASE = ("m", "s", "kg", "K", "volt")  # of the exponents in a list of formulas
 _LISTED = 200  # points of a law that a list names
+_DRAWS = 1000  # of as many points as are asked for, before a law counts as undefined
 HELD_OUT = 1000  # points that only judge
 
 
@@ -45,16 +46,19 @@ def chosen(
 ) -> list[Case]:
     """Return the cases of some suites: of each, those named `only`, and every so many of them.
 
-    `points` replaces the number of points. Raises InputError where nothing is left.
+    `points` replaces the number of points. Raises InputError for a name that no suite has, and
+    where nothing is left.
     """
-    lists = [
-        [case for case in cases_of(suite) if not only or case.name in only][offset::every]
-        for suite in suites
-    ]
-    out = [case for cases in lists for case in cases]
+    lists = [cases_of(suite) for suite in suites]
+    known = [case.name for cases in lists for case in cases]
+    for name in only:
+        if name not in known:
+            told = f"no case {name} in the suites {', '.join(suites)}"
+            raise InputError(f"--only: {told}; {nearest(name, known)}")
+    kept = ([case for case in cases if not only or case.name in only] for cases in lists)
+    out = [case for cases in kept for case in cases[offset::every]]
     if not out:
-        what = ", ".join(only) or f"from number {offset} on"
-        raise InputError(f"no case {what} in the suites {', '.join(suites)}")
+        raise InputError(f"no case from number {offset} on in the suites {', '.join(suites)}")
     return out if points is None else [replace(case, points=points) for case in out]
 
 
@@ -76,7 +80,10 @@ def truth(case: Case) -> Expression:
 
 
 def sample(case: Case, seed: int) -> tuple[Floats, Floats]:
-    """Return x [P, V] and y [P]; rows where the law is not finite are drawn anew."""
+    """Return x [P, V] and y [P]; rows where the law is not finite are drawn anew.
+
+    Raises InputError where hardly a row is: the law is not defined in its ranges.
+    """
     rng = np.random.default_rng([seed, *case.name.encode()])
     low, high = np.array(case.ranges).T
     law = truth(case)
@@ -84,12 +91,16 @@ def sample(case: Case, seed: int) -> tuple[Floats, Floats]:
         x = np.linspace(low, high, case.points)
         return x, law.predict(x)
     x = np.zeros((0, len(low)))
-    while len(x) < case.points:
+    for _ in range(_DRAWS):
         more = rng.uniform(low, high, size=(case.points, len(low)))
         y = law.predict(more)
-        x = np.concatenate([x, more[np.isfinite(y) & (np.abs(y) < 1e30)]])
-    x = x[: case.points]
-    return x, law.predict(x)
+        x = np.concatenate([x, more[np.isfinite(y) & (np.abs(y) < 1e30)]])[: case.points]
+        if len(x) == case.points:
+            return x, law.predict(x)
+    raise InputError(
+        f"{case.name}: {case.formula} is finite on {len(x)} of {_DRAWS * case.points:,} points of "
+        "its ranges; mend them, or the formula"
+    )
 
 
 def held_out(case: Case, seed: int) -> tuple[Floats, Floats]:
@@ -133,12 +144,19 @@ def _listed(file: Path) -> Iterator[Case]:
     if not file.exists():
         raise InputError(f"{file}: no such file; give the CSV of formulas")
     with file.open(newline="", encoding="utf-8") as handle:
-        for row in csv.DictReader(handle):
+        reader = csv.DictReader(handle)
+        for row in reader:
             numbers = [i for i in range(1, 11) if row.get(f"v{i}")]
             names = tuple(row[f"v{i}"] for i in numbers)
-            spans = tuple((float(row[f"v{i}_low"]), float(row[f"v{i}_high"])) for i in numbers)
+            try:
+                own, formula = row["name"], row["formula"]
+                spans = tuple((float(row[f"v{i}_low"]), float(row[f"v{i}_high"])) for i in numbers)
+            except (KeyError, TypeError, ValueError) as error:
+                raise InputError(
+                    f"{file}:{reader.line_num}: {error}; expected the columns name, formula, v1, "
+                    "v1_low, v1_high, v2, ... with numbers for the ranges"
+                ) from error
             units = tuple(row.get(f"v{i}_units", "") for i in numbers)
             target = row.get("output_units_m_s_kg_T_V", "")
             known = (*units, target) if target and math.prod(map(len, units)) else None
-            yield Case(file.stem, row["name"], row["formula"], "default", 3, names, spans, _LISTED,
-                       False, known)  # fmt: skip
+            yield Case(file.stem, own, formula, "default", 3, names, spans, _LISTED, False, known)

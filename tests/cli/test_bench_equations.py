@@ -11,7 +11,7 @@ import pytest
 import torch
 
 from cli import bench_equations as be
-from cli.bench_equations_ablation import settings
+from cli.bench_equations_ablation import ablate, settings
 from cli.bench_equations_cases import Case, cases_of, chosen, held_out, noisy, sample, truth
 from cli.bench_equations_runs import Outcome, Setting, _apart, _campaign, is_law, run, sampled
 from cli.bench_equations_same import same_form, same_law, size
@@ -49,8 +49,13 @@ def test_cases_are_chosen_by_suite_name_and_number():
     assert [c.name for c in some][:3] == ["Nguyen-2", "Nguyen-6", "Nguyen-10"]
     assert [c.name for c in some][3:5] == ["Livermore-2", "Livermore-6"]
     assert {c.points for c in some} == {33}
-    with pytest.raises(InputError, match="no case Jin-1 in the suites nguyen"):
-        chosen(("nguyen",), ("Jin-1",), 1, 0, None)
+    for names in (("Jin-1",), ("Nguyen-2", "Jin-1")):
+        with pytest.raises(InputError, match="no case Jin-1 in the suites nguyen"):
+            chosen(("nguyen",), names, 1, 0, None)
+    with pytest.raises(InputError, match="no case from number 99 on"):
+        chosen(("nguyen",), (), 1, 99, None)
+    with pytest.raises(InputError, match="none of the laws of the ablation is in nguyen-c"):
+        ablate(be.Plan(("nguyen-c",)), Options())
     with pytest.raises(InputError, match="nguyen"):
         cases_of("nguyn")
 
@@ -62,6 +67,26 @@ def test_samples_repeat_and_what_is_held_out_is_other():
     assert np.allclose(y, 2 * x[:, 0] ** 2 * x[:, 1] / (x[:, 1] + 3), rtol=1e-14)
     other, _ = held_out(CASE, 3)
     assert other.shape == (1000, 2) and not np.isin(other, x).any()
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("name,v1\nspeed,d\n", "laws.csv:2: 'formula'; expected the columns name, formula, v1"),
+        (LIST.replace("d,1,5", "d,1,far"), "laws.csv:2: .*'far'"),
+        (LIST.replace("d,1,5", "d,1,"), "laws.csv:2: .*with numbers for the ranges"),
+    ],
+)
+def test_a_list_that_is_none_is_told(tmp_path: Path, text: str, message: str):
+    file = tmp_path / "laws.csv"
+    file.write_text(text)
+    with pytest.raises(InputError, match=message):
+        cases_of(str(file))
+
+
+def test_a_law_that_is_nowhere_defined_is_told():
+    with pytest.raises(InputError, match=r"own-1: log\(0 - a\) is finite on 0 of 20,000 points"):
+        sample(replace(CASE, formula="log(0 - a)", points=20), 0)
 
 
 def test_noise_is_relative_to_the_root_mean_square():
@@ -141,6 +166,8 @@ def test_the_comparison_counts_what_is_equal_to_rounding():
     assert text.startswith("of 2 fits ours has the better R2 on held-out points in 1")
     assert "in 1; median size 6 against 9" in text
     assert be.beside([rows[0]]) == []
+    lost = be.described(row(be.OURS, "1", -np.inf, 5))["outcome"]
+    assert lost["r2"] is None and lost["nmse"] == 0.0 and lost["recovered"] is True
     assert be.summary(rows)[0] | {"seconds": 0} == {
         "suite": "s", "who": "designer", "runs": 3, "recovered": 3, "front": 3, "seconds": 0,
         "evaluations": 10.0, "accurate": 1, "size": 5.0,
