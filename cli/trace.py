@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
+from designer.axes import ticks
 from designer.protocols import Floats
 
 _WIDTH, _HEIGHT = 640.0, 360.0  # pixels
@@ -15,7 +16,6 @@ _LINES = {"best": "#1f6f78", "reward": "#e07a3f"}
 _SAID = {"best": "best so far", "reward": "mean of the step's samples"}
 _INK, _GRID = "#3b4a54", "#d8dde0"
 _POINTS = 600  # of a line; more are not seen
-_TICKS = 5
 
 
 def progress(metrics: Sequence[Mapping[str, float]]) -> str | None:
@@ -31,8 +31,8 @@ def progress(metrics: Sequence[Mapping[str, float]]) -> str | None:
     known = known[np.isfinite(known)]
     if not len(known):
         return None
-    x_ticks = _ticks(0.0, float(spent.max()))
-    y_ticks = _ticks(float(known.min()), float(known.max()))
+    x_ticks = ticks(0.0, float(spent.max()))
+    y_ticks = ticks(float(known.min()), float(known.max()))
     x = _LEFT + (_WIDTH - _LEFT - _RIGHT) * _share(spent, x_ticks)
     body = [_axes(x_ticks, y_ticks)]
     for row, (name, values) in enumerate(lines.items()):
@@ -68,17 +68,6 @@ def _axes(x_ticks: Floats, y_ticks: Floats) -> str:
 
 def _text(x: float, y: float, said: str, colour: str, anchor: str) -> str:
     return f'<text x="{x:.1f}" y="{y:.1f}" fill="{colour}" text-anchor="{anchor}">{said}</text>'
-
-
-def _ticks(low: float, high: float) -> Floats:
-    """Return round numbers, evenly spaced, around low and high."""
-    if not high > low:
-        low, high = low - 0.5 * (abs(low) or 1.0), high + 0.5 * (abs(high) or 1.0)
-    rough = (high - low) / _TICKS
-    unit = 10.0 ** math.floor(math.log10(rough))
-    step = min((unit * k for k in (1, 2, 5, 10)), key=lambda size: abs(size - rough))
-    counts: Floats = np.arange(math.floor(low / step), math.ceil(high / step) + 1.0)
-    return counts * step
 
 
 def _share(values: Floats, ticks: Floats) -> Floats:

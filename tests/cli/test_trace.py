@@ -5,10 +5,9 @@ from __future__ import annotations
 import math
 from xml.etree import ElementTree
 
-import numpy as np
 import pytest
 
-from cli.trace import _share, _ticks, progress
+from cli.trace import progress
 
 SVG = "{http://www.w3.org/2000/svg}"
 
@@ -40,12 +39,3 @@ def test_a_long_run_is_thinned_and_keeps_its_end() -> None:
 def test_a_run_without_a_measured_step_has_no_picture() -> None:
     assert progress([]) is None
     assert progress([{"evaluations": 0, "best": math.nan, "reward": math.nan}]) is None
-
-
-@pytest.mark.parametrize(("low", "high"), [(0, 7), (-3.2, 0.1), (5, 5), (0, 0), (1e-7, 3e-7)])
-def test_ticks_are_few_even_and_around(low: float, high: float) -> None:
-    ticks = _ticks(low, high)
-    assert 2 <= len(ticks) <= 9 and ticks[0] <= low and ticks[-1] >= high
-    np.testing.assert_allclose(np.diff(ticks), ticks[1] - ticks[0])
-    shares = _share(np.array([low, high]), ticks)
-    assert (shares >= -1e-9).all() and (shares <= 1 + 1e-9).all()

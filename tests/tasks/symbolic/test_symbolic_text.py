@@ -157,3 +157,24 @@ def test_pictures_are_valid_xml_whatever_the_headers_say():
         circles = [e for e in root.iter() if e.tag.endswith("circle")]
         assert len(circles) >= 20 and not [e for e in root.iter() if e.tag.endswith("script")]
     assert ElementTree.fromstring(view.draw([], table)).tag.endswith("svg")
+
+
+def test_a_plot_stays_in_its_frame_with_round_numbers_around() -> None:
+    x = np.linspace(0.05, 1.95, 20)[:, None]
+    table = make_table(x, 1 / (x[:, 0] - 0.98), ["x"])
+    pole = parse("1/(x - 0.98)", library("all", ["x"], constant=True))
+    root = ElementTree.fromstring(view.draw([pole], table))
+    said = [e.text for e in root.iter() if e.tag.endswith("text")]
+    assert {"0", "0.5", "1", "1.5", "2"} <= set(said) and "x" in said and "y" in said
+    windows = [e for e in root if e.tag.endswith("svg")]  # what is drawn outside is cut off
+    assert len(windows) == 1 and any(e.tag.endswith("polyline") for e in windows[0])
+    assert not any(e.tag.endswith(("polyline", "circle")) for e in root)
+
+
+def test_prediction_and_measurement_share_their_axes() -> None:
+    x = np.random.default_rng(1).uniform(1, 2, (20, 2))
+    table = make_table(x, x[:, 0], ["x", "y"])
+    twice = parse("40*x", library("all", ["x", "y"], constant=True))
+    root = ElementTree.fromstring(view.draw([twice], table))
+    said = [e.text for e in root.iter() if e.tag.endswith("text")]
+    assert said.count("20") == said.count("80") == 2
