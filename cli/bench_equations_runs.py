@@ -27,8 +27,8 @@ from tasks.symbolic.language.library import library
 from tasks.symbolic.language.operators import SETS
 from tasks.symbolic.language.parser import parse
 from tasks.symbolic.language.trees import Trees
+from tasks.symbolic.making import is_exact
 from tasks.symbolic.search import semantic
-from tasks.symbolic.task import is_exact
 
 _OPERON = {"add", "sub", "mul", "div", "sin", "cos", "exp", "log", "sqrt", "square", "tan", "tanh"}
 _SLICE = 1  # seconds by the clock after which pyoperon is asked for its processor time

@@ -6,11 +6,9 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor
 
 from designer.errors import InputError
@@ -19,12 +17,11 @@ from designer.protocols import Floats, Measured
 from tasks.symbolic.conditions import Conditions
 from tasks.symbolic.fit.fitting import Fits, fit, smooth_nmse
 from tasks.symbolic.fit.outer import Points, Settings
+from tasks.symbolic.judging import completed, held_numbers, points_of
 from tasks.symbolic.language.expression import Expression, explicit
 from tasks.symbolic.language.library import Library
 from tasks.symbolic.language.trees import pack
 from tasks.symbolic.tables.table import Table
-
-_WHOLE = 1e-9  # a scale this close to 1, an offset this close to 0, is 1 or 0
 
 
 @dataclass(frozen=True)
@@ -71,7 +68,7 @@ class Fit:
             some = [designs[i] for i in rows]
             fits = self._fit(some, library)
             nmse[rows] = fits.nmse.cpu().numpy()
-            done = self._completed(some, fits)
+            done = completed(some, fits, self._spread)
             if self.data.groups is not None:
                 done = [explicit(design, self.scale, self.offset) for design in some]
             for row, design in zip(rows, done, strict=True):
@@ -111,16 +108,7 @@ class Fit:
     @cached_property
     def points(self) -> Points:
         """The data on the device."""
-        w, g = self.data.weights, self.data.groups
-        return Points(
-            self._tensor(self.data.x),
-            self._tensor(self.data.y),
-            None if w is None else self._tensor(w),
-            None if g is None else self._tensor(g),
-        )
-
-    def _tensor(self, values: NDArray[Any]) -> Tensor:
-        return torch.from_numpy(np.ascontiguousarray(values)).to(self.device)
+        return points_of(self.data, groups=True).to(self.device)
 
     def _check(self, library: Library) -> None:
         if library.variables != self.data.variables:
@@ -134,23 +122,11 @@ class Fit:
         settings = Settings(self.scale, self.offset, self.starts, self.iterations)
         given = outer = None
         if any(design.constants for design in designs):
-            given = _given(designs).to(self.device)
+            given = held_numbers(designs).to(self.device)
         if not all(math.isnan(design.scale) and math.isnan(design.offset) for design in designs):
             pairs = [(design.scale, design.offset) for design in designs]
             outer = torch.tensor(pairs, dtype=torch.float64, device=self.device)
         return fit(tokens, library, self.points, settings, given, outer)
-
-    def _completed(self, designs: Sequence[Expression], fits: Fits) -> list[Expression]:
-        near = self._spread * _WHOLE
-        scales, offsets = fits.scale.tolist(), fits.offset.tolist()
-        constants = fits.constants.tolist()
-        out = []
-        for design, s, o, values in zip(designs, scales, offsets, constants, strict=True):
-            s = 1.0 if abs(s - 1.0) < _WHOLE else s
-            o = 0.0 if abs(o) < near else o
-            own = tuple(values[: len(design.constants)])
-            out.append(Expression(design.tokens, design.library, design.key, own, s, o))
-        return out
 
     @cached_property
     def _spread(self) -> float:
@@ -162,12 +138,3 @@ def _by_library(designs: Sequence[Expression]) -> dict[Library, list[int]]:
     for row, design in enumerate(designs):
         out.setdefault(design.library, []).append(row)
     return out
-
-
-def _given(designs: Sequence[Expression]) -> Tensor:
-    """Return [N, K] the numbers that the designs hold, NaN where they are to be fitted."""
-    count = max(len(design.constants) for design in designs)
-    table = np.full((len(designs), count), np.nan)
-    for row, design in enumerate(designs):
-        table[row, : len(design.constants)] = design.constants
-    return torch.from_numpy(table)

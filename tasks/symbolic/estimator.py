@@ -11,7 +11,6 @@ from collections.abc import Sequence
 from typing import Any, Self
 
 import numpy as np
-import torch
 from sklearn.base import BaseEstimator, RegressorMixin
 from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_is_fitted, validate_data
@@ -20,13 +19,15 @@ from designer.errors import InputError
 from designer.protocols import Floats
 from tasks.symbolic.choice import Candidate, description_length, front
 from tasks.symbolic.fit.fitting import fit
-from tasks.symbolic.fit.outer import Points, Settings
+from tasks.symbolic.fit.outer import Settings
+from tasks.symbolic.judging import held_numbers, points_of
 from tasks.symbolic.language.expression import Expression
 from tasks.symbolic.language.library import Library, library
 from tasks.symbolic.language.trees import pack
 from tasks.symbolic.mask.environment import Expressions
 from tasks.symbolic.mask.units import Units, make_units
-from tasks.symbolic.search.evolution import EXACT, Evolution
+from tasks.symbolic.search.crowd import EXACT
+from tasks.symbolic.search.evolution import Evolution
 from tasks.symbolic.tables.names import safe_names
 from tasks.symbolic.tables.table import Table
 
@@ -40,6 +41,7 @@ class SymbolicRegressor(RegressorMixin, BaseEstimator):  # type: ignore[misc]
     max_evaluations  equations tried
     max_time         seconds after which no new round of search begins; None for no limit
     population       equations bred at once
+    offset           whether a constant is added to the whole, and fitted
     units            unit of each column and, last, of the target: equations must balance
     random_state     seed, or a numpy RandomState
 
@@ -242,13 +244,8 @@ def _fitted(
 ) -> tuple[list[Expression], Floats]:
     """Return the designs with their numbers, and their errors; held numbers are starting points."""
     rows = pack([design.tokens for design in designs])
-    most = max(len(design.constants) for design in designs)
-    initial = torch.full((len(designs), most), torch.nan, dtype=torch.float64)
-    for i, design in enumerate(designs):
-        initial[i, : len(design.constants)] = torch.tensor(design.constants, dtype=torch.float64)
-    weights = None if table.weights is None else torch.from_numpy(table.weights)
-    points = Points(torch.from_numpy(table.x), torch.from_numpy(table.y), weights)
-    fits = fit(rows, tokens, points, Settings(True, offset, 3, 30), initial=initial)
+    settings = Settings(True, offset, 3, 30)
+    fits = fit(rows, tokens, points_of(table), settings, initial=held_numbers(designs))
     done = []
     for i, design in enumerate(designs):
         numbers = fits.constants[i, : len(design.constants)].tolist()

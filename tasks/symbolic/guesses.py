@@ -6,6 +6,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import replace
 
+import numpy as np
 import torch
 
 from designer.errors import InputError
@@ -15,6 +16,7 @@ from tasks.symbolic.language.expression import Expression, expression
 from tasks.symbolic.language.library import Library
 from tasks.symbolic.language.operators import OPERATORS, Operator
 from tasks.symbolic.language.parser import parse
+from tasks.symbolic.language.variants import ends
 from tasks.symbolic.mask.environment import Expressions
 from tasks.symbolic.tables.table import Table
 
@@ -100,8 +102,6 @@ def formula(text: str, target: str) -> str:
 
 def undefined(design: Expression, table: Table) -> str:
     """Return why a formula has no finite error on the data: the innermost part that fails."""
-    import numpy as np
-
     done = judge(design, table).versions[0]
     numbers = [1.0 if math.isnan(value) else value for value in done.constants]
     for start, stop in _innermost(design):
@@ -124,13 +124,5 @@ def undefined(design: Expression, table: Table) -> str:
 
 def _innermost(design: Expression) -> list[tuple[int, int]]:
     """Return where each subexpression begins and ends, inner ones before outer ones."""
-    arities = design.library.arities
-    spans: list[tuple[int, int]] = []
-    stack: list[int] = []
-    for at in range(len(design.tokens) - 1, -1, -1):
-        stop = at + 1
-        for _ in range(arities[design.tokens[at]]):
-            stop = stack.pop()
-        stack.append(stop)
-        spans.append((at, stop))
+    spans = enumerate(ends(design.tokens, design.library))
     return sorted(spans, key=lambda span: span[1] - span[0])

@@ -93,10 +93,25 @@ def points_of(table: Table, groups: bool = False) -> Points:
 
 def held_numbers(designs: Sequence[Expression]) -> Tensor:
     """Return [N, K] the constants that the designs hold, NaN where they are free."""
-    out = torch.full((len(designs), max(len(d.constants) for d in designs)), math.nan)
-    out = out.to(torch.float64)
+    out = np.full((len(designs), max(len(design.constants) for design in designs)), np.nan)
     for row, design in enumerate(designs):
-        out[row, : len(design.constants)] = torch.tensor(design.constants, dtype=torch.float64)
+        out[row, : len(design.constants)] = design.constants
+    return torch.from_numpy(out)
+
+
+def completed(designs: Sequence[Expression], fits: Fits, spread: float) -> list[Expression]:
+    """Return the designs with the numbers of their fits.
+
+    A scale that is 1 but for rounding is 1, and an offset is 0 that is none against the target's
+    deviation `spread`.
+    """
+    columns = (fits.constants.tolist(), fits.scale.tolist(), fits.offset.tolist())
+    out = []
+    for design, values, scale, offset in zip(designs, *columns, strict=True):
+        scale = 1.0 if abs(scale - 1.0) < _WHOLE else scale
+        offset = 0.0 if abs(offset) < _WHOLE * spread else offset
+        own = tuple(values[: len(design.constants)])
+        out.append(Expression(design.tokens, design.library, design.key, own, scale, offset))
     return out
 
 
@@ -120,11 +135,4 @@ def _one(design: Expression, table: Table, points: Points, again: bool) -> tuple
         outer = torch.where((outer == 1.0) | (outer == 0.0), outer, math.nan)
         settings = Settings(True, bool(outer[0, 1].isnan()), 1, 3)
     fits = fit(pack([design.tokens]), design.library, points, settings, given, outer, initial)
-    return _completed(design, fits, table), float(fits.nmse[0])
-
-
-def _completed(design: Expression, fits: Fits, table: Table) -> Expression:
-    scale, offset = float(fits.scale[0]), float(fits.offset[0])
-    scale = 1.0 if abs(scale - 1.0) < _WHOLE else scale
-    offset = 0.0 if abs(offset) < _WHOLE * float(np.std(table.y)) else offset
-    return design.fitted(fits.constants[0, : len(design.constants)].tolist(), scale, offset)
+    return completed([design], fits, float(np.std(table.y)))[0], float(fits.nmse[0])

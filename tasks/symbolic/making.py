@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any, Literal
 
@@ -12,15 +12,12 @@ from designer.errors import InputError
 from designer.protocols import Task
 from tasks.symbolic.choice import Candidate, recommend
 from tasks.symbolic.conditions import Conditions
-from tasks.symbolic.forms import Form
 from tasks.symbolic.guesses import begin
 from tasks.symbolic.language.expression import Expression, expression
 from tasks.symbolic.language.library import Library
 from tasks.symbolic.language.parser import parse
 from tasks.symbolic.mask.environment import Expressions
-from tasks.symbolic.mask.occurrences import Occurrence
-from tasks.symbolic.mask.rules import DISTINCT, NESTING, undefined
-from tasks.symbolic.mask.units import Units
+from tasks.symbolic.mask.rules import undefined
 from tasks.symbolic.output import view
 from tasks.symbolic.output.report import Reporter
 from tasks.symbolic.search.crowd import EXACT
@@ -29,84 +26,56 @@ from tasks.symbolic.search.proposer import Genetic
 from tasks.symbolic.tables.parts import Parts
 from tasks.symbolic.tables.table import Table
 
-Search = Literal["evolution", "genetic", "none"]
+COEFFICIENTS = 16  # that a polynomial may bring
 
-_COEFFICIENTS = 16  # that a polynomial may bring
+
+@dataclass(frozen=True)
+class Breeding:
+    """What breeds equations beside the policy; the parts are those of `search.evolution`."""
+
+    search: Literal["evolution", "genetic", "none"] = "evolution"
+    measure: bool = True
+    pairs: bool = True
+    sums: bool = True
+    ratios: bool = True
+    products: bool = True
 
 
 def make_task(
     data: Table | Parts,
-    tokens: Library,
+    environment: Expressions,
+    breeding: Breeding | None = None,
     *,
-    max_constants: int = 3,
-    drawn: bool = False,
-    min_length: int = 1,
-    max_length: int = 24,
-    max_depth: int = 0,
-    nesting: tuple[tuple[str, ...], ...] = NESTING,
-    limits: tuple[Occurrence, ...] = (),
     scale: bool = True,
     offset: bool = False,
-    search: Search = "evolution",
-    measure: bool = True,
-    pairs: bool = True,
-    sums: bool = True,
-    ratios: bool = True,
-    products: bool = True,
-    poly: bool = False,
-    units: Units | None = None,
     guesses: Sequence[Expression] = (),
-    form: Form | None = None,
     known: Conditions | None = None,
     notes: Sequence[str] = (),
 ) -> Task:
-    """Return the task for a table, or the parts of one, that is in memory already."""
+    """Return the task for a table, or the parts of one, that is in memory already.
+
+    What the data rule out is ruled out in the environment too (see `rules.undefined`).
+    """
     parts = data if isinstance(data, Parts) else Parts(data, data)
-    table = parts.search
-    # where no number can be written, x / x is how to write 1
-    one = not (tokens.constant and max_constants) and not tokens.literals
-    environment = Expressions(
-        tokens,
-        max_length=max_length,
-        min_length=min_length,
-        max_depth=max_depth,
-        max_constants=max_constants,
-        coefficients=_COEFFICIENTS if poly else 0,
-        nesting=nesting,
-        distinct=tuple(name for name in DISTINCT if name != "div" or not one),
-        units=units,
-        drawn=drawn,
-        occurrences=limits,
-        undefined=undefined(tokens, table.x),
-        form=form,
-    )
-    if (guesses or form) and search != "evolution":
+    table, tokens, breeding = parts.search, environment.library, breeding or Breeding()
+    environment = _suited(environment, table)
+    if (guesses or environment.form) and breeding.search != "evolution":
         what = "guess" if guesses else "form"
         raise InputError(
-            f"{what} needs search = 'evolution', not {search!r}; leave one of them out"
+            f"{what} needs search = 'evolution', not {breeding.search!r}; leave one of them out"
         )
     bred = replace(environment, drawn=False)  # what is bred has its constants fitted
     given, doubts = begin(guesses, bred, table)
-    breed: Any = Genetic(bred) if search == "genetic" else None
-    if search == "evolution":
-        breed = Evolution(
-            bred,
-            table,
-            scale=scale,
-            offset=offset,
-            sums=sums,
-            ratios=ratios or poly,
-            products=products,
-            guesses=given,
-        )
-        breed = _without(breed, measure, pairs)
+    proposer: Any = Genetic(bred) if breeding.search == "genetic" else None
+    if breeding.search == "evolution":
+        proposer = _evolution(Evolution(bred, table, scale, offset, guesses=given), breeding)
     return Task(
         name="symbolic",
         environment=environment,
         parse=partial(parse, library=tokens, symbols=table.symbols),
         show=partial(view.show, target=table.target),
         draw=partial(view.draw, table=table),
-        proposer=breed,
+        proposer=proposer,
         bucket=skeleton,
         optimal=is_exact,
         examples=_examples(tokens),
@@ -115,6 +84,27 @@ def make_task(
         notes=(*_notes(parts), *notes, *doubts),
         recommend=partial(recommended, tokens=tokens, table=table),
         tell=Reporter(parts, tokens, known),
+    )
+
+
+def _suited(environment: Expressions, table: Table) -> Expressions:
+    """Return the environment with the rules that the data and the alphabet ask for."""
+    tokens, distinct = environment.library, environment.distinct
+    if not (tokens.constant and environment.max_constants) and not tokens.literals:
+        distinct = tuple(name for name in distinct if name != "div")  # x / x is how 1 is written
+    return replace(environment, distinct=distinct, undefined=undefined(tokens, table.x))
+
+
+def _evolution(whole: Evolution, breeding: Breeding) -> Evolution:
+    """Return the evolution without the parts that are switched off, or cannot work."""
+    labels = whole.table.groups is not None  # no single numbers lead to the target
+    return replace(
+        whole,
+        measure=whole.measure if breeding.measure and not labels else 0.0,
+        pairs=whole.pairs if breeding.pairs and not labels else 0,
+        sums=breeding.sums,
+        ratios=breeding.ratios and not labels,
+        products=breeding.products,
     )
 
 
@@ -138,14 +128,6 @@ def recommended(front: Sequence[Any], *, tokens: Library, table: Table) -> Any |
     }
     chosen = recommend(list(candidates), len(table.y))
     return None if chosen is None else candidates[chosen]
-
-
-def _without(breed: Evolution, measure: bool, pairs: bool) -> Evolution:
-    """Return the evolution without the parts that are switched off, or cannot work."""
-    labels = breed.table.groups is not None  # no single numbers lead to the target
-    breed = breed if measure and not labels else replace(breed, measure=0.0)
-    breed = breed if pairs and not labels else replace(breed, pairs=0)
-    return replace(breed, ratios=False) if labels else breed
 
 
 def _notes(parts: Parts) -> tuple[str, ...]:

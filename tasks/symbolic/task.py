@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Literal
 
@@ -10,21 +11,20 @@ from data import path as shipped
 from designer.errors import InputError
 from designer.protocols import Task
 from tasks.symbolic.conditions import conditions
-from tasks.symbolic.forms import NUMBER, Form
+from tasks.symbolic.forms import NUMBER
 from tasks.symbolic.forms import form as read_form
 from tasks.symbolic.guesses import formula, refuse_undefined, with_operators
 from tasks.symbolic.language.library import Library, library
 from tasks.symbolic.language.operators import SETS, Operator
 from tasks.symbolic.language.parser import parse
-from tasks.symbolic.making import Search, is_exact, make_task, recommended, skeleton
+from tasks.symbolic.making import COEFFICIENTS, Breeding, make_task
+from tasks.symbolic.mask.environment import Expressions
 from tasks.symbolic.mask.occurrences import occurrences
 from tasks.symbolic.mask.rules import NESTING
-from tasks.symbolic.mask.units import Units, read_units
+from tasks.symbolic.mask.units import read_units
 from tasks.symbolic.tables.parts import parted
 from tasks.symbolic.tables.selection import selected
 from tasks.symbolic.tables.table import Table, read_table
-
-__all__ = ["TABLES", "is_exact", "make_task", "recommended", "skeleton", "task"]
 
 TABLES = ("planets", "hubble_1929", "balmer", "boyle_1662", "water_vapour")  # shipped in data/
 
@@ -47,7 +47,7 @@ def task(
     at_most: dict[str, int] | None = None,
     scale: bool | None = None,
     offset: bool = False,
-    search: Search = "evolution",
+    search: Literal["evolution", "genetic", "none"] = "evolution",
     measure: bool = True,
     pairs: bool = True,
     sums: bool = True,
@@ -89,7 +89,8 @@ def task(
     search      what breeds equations beside the policy: evolution (many generations a step),
                 genetic (one), or none
     measure     whether evolution also builds in what the target asks for at some place
-    pairs       whether evolution also looks for two blocks that are exactly what a place wants
+    pairs       whether evolution also looks for two blocks that are exactly what a place wants;
+                without it neither sums nor products are looked for
     sums        whether it also looks for sums of two or three blocks, each with a factor
     ratios      whether it also looks for quotients of polynomials; where no number may be
                 written, those with whole coefficients, in plain symbols: 2 is (x + x)/x
@@ -118,57 +119,63 @@ def task(
     )  # fmt: skip
     parts = parted(table, split, sample)
     kept, line = selected(parts.search, select)
-    if line:
-        parts = parts.columns(kept)
-    refuse_undefined(operator, parts.whole)
-    named = SETS.get(operators, (operators,)) if isinstance(operators, str) else operators
-    chosen = [*named, *operator] if operator else operators
-    tokens = library(chosen, parts.whole.variables, literals or (), constants > 0 or poly)
-    texts = [formula(text, table.target) for text in guess or []]
-    try:
-        guesses = [parse(text, tokens, parts.whole.symbols) for text in texts]
-    except InputError as problem:
-        raise InputError(str(problem).replace("formula", "guess", 1)) from None
-    shape = None if form is None else _form(form, tokens, table)
-    tokens = with_operators(tokens, guesses, () if shape is None else shape.names)
-    fixed = 0 if shape is None else shape.names.count(NUMBER)
+    parts = parts.columns(kept) if line else parts
+    whole = parts.whole
+    tokens = _alphabet(operators, operator, whole, literals or (), constants > 0 or poly)
+    with _reading("guess"):
+        texts = [formula(text, whole.target) for text in guess or []]
+        guesses = [parse(text, tokens, whole.symbols) for text in texts]
+    with _reading("form"):
+        text = None if form is None else formula(form, whole.target)
+        shape = None if text is None else read_form(text, tokens, whole.symbols)
+    holds = () if shape is None else shape.names
+    environment = Expressions(
+        with_operators(tokens, guesses, holds),
+        max_length=max([max_length, *(len(each.tokens) for each in guesses)]),
+        min_length=min_length,
+        max_depth=max_depth,
+        max_constants=max(
+            [constants + holds.count(NUMBER), *(len(each.constants) for each in guesses)]
+        ),
+        coefficients=COEFFICIENTS if poly else 0,
+        nesting=NESTING if nesting is None else tuple(tuple(group) for group in nesting),
+        units=None if units is None else read_units(units, whole.headers, whole.target, free_units),
+        form=shape,
+        drawn=drawn,
+        occurrences=occurrences(at_least or {}, at_most or {}, whole),
+    )
     return make_task(
         parts,
-        tokens,
-        max_constants=max([constants + fixed, *(len(each.constants) for each in guesses)]),
-        drawn=drawn,
-        min_length=min_length,
-        max_length=max([max_length, *(len(each.tokens) for each in guesses)]),
-        guesses=guesses,
-        form=shape,
-        known=conditions(parts.whole, increasing or (), decreasing or (), positive, negative),
-        notes=[line] if line else (),
-        max_depth=max_depth,
-        nesting=NESTING if nesting is None else tuple(tuple(group) for group in nesting),
-        limits=occurrences(at_least or {}, at_most or {}, parts.whole),
+        environment,
+        Breeding(search, measure, pairs, sums, ratios or poly, products),
         scale=(constants > 0 and shape is None) if scale is None else scale,
         offset=offset,
-        search=search,
-        measure=measure,
-        pairs=pairs,
-        sums=sums,
-        ratios=ratios,
-        products=products,
-        poly=poly,
-        units=None if units is None else _units(units, parts.whole, free_units),
+        guesses=guesses,
+        known=conditions(whole, increasing or (), decreasing or (), positive, negative),
+        notes=[line] if line else (),
     )
 
 
-def _form(text: str, tokens: Library, table: Table) -> Form:
+def _alphabet(
+    named: str | list[str],
+    own: Sequence[Operator],
+    table: Table,
+    literals: Sequence[str],
+    constant: bool,
+) -> Library:
+    """Return the tokens: operators by name or set, the user's own, columns and numbers."""
+    refuse_undefined(own, table)
+    chosen = SETS.get(named, (named,)) if own and isinstance(named, str) else named
+    return library([*chosen, *own] if own else chosen, table.variables, literals, constant)
+
+
+@contextmanager
+def _reading(what: str) -> Iterator[None]:
+    """Within, errors about a formula say what it is."""
     try:
-        return read_form(formula(text, table.target), tokens, table.symbols)
+        yield
     except InputError as problem:
-        raise InputError(str(problem).replace("formula", "form", 1)) from None
-
-
-def _units(file: str | Path, table: Table, free: bool) -> Units:
-    """Return the units that a file gives to the table's columns, by their headers."""
-    return read_units(file, table.headers, table.target, free)
+        raise InputError(str(problem).replace("formula", what, 1)) from None
 
 
 def _located(data: str | Path) -> Path:

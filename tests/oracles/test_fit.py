@@ -14,8 +14,10 @@ from oracles.fit import Fit
 from tasks.symbolic.choice import Candidate, front, recommend
 from tasks.symbolic.language.library import library
 from tasks.symbolic.language.parser import parse
+from tasks.symbolic.making import make_task
+from tasks.symbolic.mask.environment import Expressions
 from tasks.symbolic.tables.table import make_table
-from tasks.symbolic.task import make_task, task
+from tasks.symbolic.task import task
 
 
 def law(count=40, noise=0.0, seed=0):
@@ -27,7 +29,7 @@ def law(count=40, noise=0.0, seed=0):
 
 
 def some(table, count=120, constants=2, seed=0):
-    made = make_task(table, library("default", table.variables, (), constants > 0))
+    made = make_task(table, Expressions(library("default", table.variables, (), constants > 0)))
     env = made.environment
     return [d for d in env.decode(walk(env, count, seed)[0]) if d is not None]
 
@@ -147,7 +149,7 @@ def test_penalties_on_expressions():
     check_oracle(DescriptionLength(), designs)
     assert WeightedComplexity()(designs).tolist() == [1, 6, 4]
     assert WeightedComplexity(costs={"sin": 10}, leaf=0.5)(designs).tolist() == [0.5, 12, 3]
-    own = make_task(law(), lib).environment.decode([[3], [0, 6, 3]])
+    own = make_task(law(), Expressions(lib)).environment.decode([[3], [0, 6, 3]])
     assert DescriptionLength(bits=8)(list(own)).tolist() == pytest.approx(
         [np.log2(7), 3 * np.log2(7) + 8]
     )

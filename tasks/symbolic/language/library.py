@@ -98,12 +98,6 @@ class Library:
         kinds += "k" * self.constant
         return tuple(_salt(k + name) for k, name in zip(kinds, self.names, strict=True))
 
-    @cached_property
-    def digest(self) -> str:
-        """Eight hex digits that change with the tokens."""
-        text = " ".join(self.names) + f" {len(self.operators)} {len(self.variables)}"
-        return blake2b(text.encode(), digest_size=4).hexdigest()
-
     def extended(self) -> Library:
         """Return a library that also has every built-in operator and the constant."""
         mine = self.operator_ids

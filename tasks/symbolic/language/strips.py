@@ -67,6 +67,14 @@ def strips(rows: Sequence[Sequence[int]], width: int) -> Strips:
     return Strips(tokens, np.full(tokens.shape, np.nan))
 
 
+def numbered(rows: Sequence[Sequence[tuple[int, float]]], width: int) -> Strips:
+    """Return rows of tokens, each with its number (NaN for none), as one array of that width."""
+    out = strips([[token for token, _ in row] for row in rows], width)
+    for at, row in enumerate(rows):
+        out.numbers[at, : len(row)] = [number for _, number in row]
+    return out
+
+
 def stacked(parts: Sequence[Strips]) -> Strips:
     """Return the rows of all parts; they have one width."""
     return Strips(

@@ -28,22 +28,8 @@ from tasks.symbolic.mask import rules as r
 from tasks.symbolic.mask import slotted
 from tasks.symbolic.mask.lawful import lawful
 from tasks.symbolic.mask.respelling import held, legal, valued
+from tasks.symbolic.mask.slots import CONTEXT, DEPTH, FIELDS, PARENT, ROLE, SIBLING, Writing, top
 from tasks.symbolic.mask.units import Units, UnitTables, fits_target, unit_tables
-
-PARENT, SIBLING, DEPTH, CONTEXT, ROLE = range(5)  # the fields of a slot
-
-
-@dataclass(frozen=True)
-class Writing:
-    """Expressions being written. S slots at most are open in a row."""
-
-    slots: Tensor  # [B, S, 5] int64, a stack of open slots
-    open: Tensor  # [B] int64, how many slots are open; 0 = finished
-    length: Tensor  # [B] int64, tokens written
-    constants: Tensor  # [B] int64, constants written
-    previous: Tensor  # [B] int64, the last token; A before the first
-    wanted: Tensor  # [B, S, U + 1] each slot's unit, and how it is known; [B, 0] without units
-    used: Tensor  # [B, C] how often each variable of `occurrences` was written
 
 
 @dataclass(frozen=True)
@@ -86,6 +72,11 @@ class Expressions:
                 f"lengths {self.min_length}..{self.max_length} hold no expression; "
                 "expected 1 <= min_length <= max_length"
             )
+        if self.form is not None and len(self.form.names) > self.max_length:
+            raise InputError(
+                f"form {self.form.text.strip()!r} takes at least {len(self.form.names)} tokens, "
+                f"and max_length is {self.max_length}; raise it, or write the form shorter"
+            )
         o.check(self.occurrences, self.library, self.max_length)
         if self.units is not None:
             table = self._units(torch.device("cpu"))
@@ -122,7 +113,9 @@ class Expressions:
     ) -> Writing:
         """Return B empty expressions: one open slot each, with no parent."""
         A = self.num_actions
-        slots = torch.zeros(batch_size, self._most_open + 1, 5, dtype=torch.int64, device=device)
+        slots = torch.zeros(
+            batch_size, self._most_open + 1, FIELDS, dtype=torch.int64, device=device
+        )
         slots[:, 0, PARENT] = slots[:, 0, SIBLING] = A
         zeros = slots.new_zeros(batch_size)
         wanted = torch.zeros(batch_size, 0, device=device)
@@ -133,7 +126,7 @@ class Expressions:
 
     def observe(self, state: Writing, /) -> Tensor:
         """Return [B, F] float32, every entry between 0 and 1."""
-        eye, slot = _rules(self, state.open.device).eye, _top(state)
+        eye, slot = _rules(self, state.open.device).eye, top(state)
         fractions = torch.stack(
             [
                 slot[:, DEPTH] / self.max_length,
@@ -148,7 +141,7 @@ class Expressions:
 
     def mask(self, state: Writing, /) -> Tensor:
         """Return [B, A] bool. Leaves always close what operators opened."""
-        rule, slot = _rules(self, state.open.device), _top(state)
+        rule, slot = _rules(self, state.open.device), top(state)
         parent, sibling = slot[:, PARENT], slot[:, SIBLING]
         second = (slot[:, ROLE] == r.SECOND).unsqueeze(1)
         # every open slot takes at least one token
@@ -184,7 +177,7 @@ class Expressions:
 
     def step(self, state: Writing, action: Tensor, values: Tensor | None = None, /) -> Writing:
         """Return the state after writing one token a row; values are kept by who drew them."""
-        rule, slot = _rules(self, action.device), _top(state)
+        rule, slot = _rules(self, action.device), top(state)
         active = (state.open > 0).long()
         A, last = self.num_actions, state.slots.shape[1] - 1
         below = torch.where(slot[:, ROLE] == r.FIRST, state.open - 2, last).clamp(min=0)
@@ -197,7 +190,9 @@ class Expressions:
         upper = torch.stack([*fields, torch.full_like(action, r.FIRST)], dim=1)
         at = torch.stack([state.open - 1, state.open], dim=1)
         at = torch.where((state.open > 0).unsqueeze(1), at, last).clamp(max=last)
-        slots.scatter_(1, at.unsqueeze(2).expand(-1, -1, 5), torch.stack([lower, upper], dim=1))
+        slots.scatter_(
+            1, at.unsqueeze(2).expand(-1, -1, FIELDS), torch.stack([lower, upper], dim=1)
+        )
         wanted = state.wanted
         if self.units is not None:
             wanted = slotted.after(wanted, state.open, action, self._units(action.device))
@@ -263,7 +258,8 @@ class Expressions:
     def lawful(self, trees: Trees) -> Tensor:
         """Return [N] bool for complete expressions: True only where `legal` is, and fast.
 
-        Here rules never yield, so a few legal rows are False.
+        Here rules never yield, so a few legal rows are False. Up to `coefficients` constants are
+        lawful, which `legal` with its `max_constants` may not write.
         """
         fine = lawful(trees, self, _rules(self, trees.tokens.device))
         return fine & self.admitted(trees)
@@ -310,13 +306,6 @@ def _rules(env: Expressions, device: torch.device) -> r.Rules:
         env.idle_constants,
         device,
     )
-
-
-def _top(state: Writing) -> Tensor:
-    """Return [B, 5] the slot to be filled next."""
-    most = state.slots.shape[1] - 1  # rows that `legal` found to be illegal may open more
-    at = (state.open - 1).clamp(min=0, max=most).view(-1, 1, 1).expand(-1, 1, 5)
-    return state.slots.gather(1, at).squeeze(1)
 
 
 def _prefer(possible: Tensor, wise: Tensor) -> Tensor:

@@ -31,7 +31,7 @@ _CHOICES: Mapping[str, Mapping[str, str]] = {
     }
     for name, sign in (("where", ">"), ("unless", "<="))
 }
-_PLAIN = re.compile(r"[-+*/(). \deinf]+")  # arithmetic of numbers only
+_PLAIN = re.compile(r"(?:\d[\d.]*(?:e[-+]?\d+)?|[-+*/() ])+")  # arithmetic of numbers only
 _PREFIX = {"python": "math.", "numpy": "np.", "torch": "torch.", "c": ""}
 _HEAD = {"python": "import math\n\n\n", "numpy": "import numpy as np\n\n\n",
          "torch": "import torch\n\n\n", "c": "#include <math.h>\n\n"}  # fmt: skip

@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from tasks.symbolic.language.library import Library
+from tasks.symbolic.language.operators import OPERATORS, Operator
 
 if TYPE_CHECKING:
     from tasks.symbolic.language.expression import Expression
@@ -42,7 +43,7 @@ def to_sympy(expression: Expression, exact: bool = False) -> Any:
         if token < library.first_variable:
             operator = library.operators[token]
             args = [stack.pop() for _ in range(operator.arity)]
-            stack.append(_built(operator.name, operator.symbol, args))
+            stack.append(_built(operator, args))
         elif token < library.first_literal:
             stack.append(sympy.Symbol(library.names[token]))
         elif token < library.constant_id:
@@ -83,16 +84,18 @@ def _exact(value: float) -> Any:
     return sympy.Float(value)
 
 
-def _built(name: str, symbol: str, args: list[Any]) -> Any:
+def _built(operator: Operator, args: list[Any]) -> Any:
     import sympy
 
+    name = operator.name
+    if OPERATORS.get(name) != operator:  # the user's own: sympy may call something else so
+        return sympy.Function(name)(*args)
     if name in ("where", "unless"):
         condition = sympy.Gt(args[0], 0) if name == "where" else sympy.Le(args[0], 0)
         return sympy.Piecewise((args[1], condition), (0, True))
     if name in _BUILD:
         return _BUILD[name](*args)
-    function = getattr(sympy, symbol or name, None)
-    return (function or sympy.Function(name))(*args)
+    return getattr(sympy, operator.symbol or name)(*args)
 
 
 def _literal(library: Library, token: int) -> Any:

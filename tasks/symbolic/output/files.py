@@ -54,11 +54,22 @@ def _source(judged: Judged, table: Table, language: Language) -> str:
     if not judged.by_label:
         return to_code(judged.expression, language, note=note)
     parts: list[str] = []
-    for label, own in zip(table.labels, judged.by_label, strict=True):
-        name = "f_" + (re.sub(r"\W", "_", label, flags=re.ASCII) or "_")
+    names = _functions(table.labels)
+    for name, label, own in zip(names, table.labels, judged.by_label, strict=True):
         code = to_code(own, language, name, f"{note}, {table.category}: {label}")
         parts.append(code if not parts else code.split("\n\n", 1)[1].lstrip("\n"))
     return "\n\n".join(parts)
+
+
+def _functions(labels: Sequence[str]) -> list[str]:
+    """Return a name of letters, digits and _ for each label, no two alike."""
+    names: list[str] = []
+    for label in labels:
+        name = "f_" + (re.sub(r"\W", "_", label, flags=re.ASCII) or "_")
+        while name in names:
+            name += "_"
+        names.append(name)
+    return names
 
 
 def _latex(judged: Judged, tidy: Judged, table: Table) -> str:

@@ -49,9 +49,9 @@ def domain(expression: Expression, low: Floats, high: Floats) -> Domain:
             failed = ~np.isfinite(expression.predict(points))
         if failed.any():
             return Domain("not everywhere", points[int(failed.argmax())])
-        for token, (value, _) in _risky(expression, (points, points))[1]:
-            for positive in (False, True):
-                here = (value > 0) == positive
+        for token, (least, most) in _risky(expression, (points, points))[1]:
+            # what has no interval of its own (a choice, an operator of the user's) has no sign
+            for positive, here in ((False, most < 0), (True, least > 0)):
                 if here.any():
                     signs.setdefault((token, positive), points[int(here.argmax())])
             if (token, True) in signs and (token, False) in signs:

@@ -8,7 +8,8 @@ from collections.abc import Iterator
 import torch
 
 from tasks.symbolic.fit.fitting import fit
-from tasks.symbolic.fit.outer import Points, Settings
+from tasks.symbolic.fit.outer import Settings
+from tasks.symbolic.judging import points_of
 from tasks.symbolic.language.expression import Expression
 from tasks.symbolic.language.printing import infix, number
 from tasks.symbolic.language.trees import pack
@@ -106,15 +107,13 @@ def _refit(
 
     A `scale` that is NaN is fitted, unless `usual` is 1: then there was none.
     """
-    weights = None if table.weights is None else torch.from_numpy(table.weights)
-    points = Points(torch.from_numpy(table.x), torch.from_numpy(table.y), weights)
     scale = 1.0 if usual == 1.0 else scale
     offset = 0.0 if math.isnan(offset) else offset
     given = torch.tensor([list(constants)], dtype=torch.float64)
     begin = torch.tensor([list(expression.constants)], dtype=torch.float64)
     outer = torch.tensor([[scale, offset]], dtype=torch.float64)
     fits = fit(
-        pack([expression.tokens]), expression.library, points, Settings(starts=1),
+        pack([expression.tokens]), expression.library, points_of(table), Settings(starts=1),
         given if given.numel() else None, outer, begin if begin.numel() else None,
     )  # fmt: skip
     numbers = fits.constants[0, : len(expression.constants)].tolist()

@@ -35,8 +35,6 @@ from tasks.symbolic.search.semantic import Aim
 from tasks.symbolic.search.sums import Sums
 from tasks.symbolic.tables.table import Table
 
-__all__ = ["EXACT", "Evolution"]
-
 _JOINED = 24  # data points on which two blocks are joined
 _MISSES = 400  # contexts that nothing closes before they are tried half as often
 _SELDOM = 4  # generations between tries at the most
@@ -72,7 +70,6 @@ class Evolution:
     ratios: bool = True  # whether quotients of polynomials may
     products: bool = True  # whether a search tries products of powers below all short chains
     settle: int = 4000  # expressions tried for a simpler form once the law is exact
-    device: str = "cpu"
     purse: Purse | None = None
     rejudged: bool = True  # what is returned is paid for again; a call leaves that much
     guesses: tuple[Expression, ...] = ()  # formulas to start from, handed over at every call
@@ -82,8 +79,8 @@ class Evolution:
         self, parents: Sequence[Expression], count: int, rng: np.random.Generator, /
     ) -> list[Expression]:
         """Return at most `count` of the best expressions found."""
-        found = _Call(self, parents, rng, count).best(count - len(self.guesses))
-        return [*self.guesses, *found]
+        found = _Call(self, parents, rng, count).best(max(0, count - len(self.guesses)))
+        return [*self.guesses, *found][:count]
 
     def state(self) -> dict[str, Any]:
         """Return what is remembered between calls."""
@@ -144,7 +141,7 @@ class Evolution:
         bank = stock(self._open, self.aim.x[points], self.pairs, tried=4 * self.pairs)
         waves = {"sin", "cos"} <= set(self.environment.library.operator_ids)
         summed = Sums(bank, points, waves) if self.sums and self.constants else None
-        pairs = sketched(bank, points, True)
+        pairs = sketched(bank, points)
         return Ways(pairs, summed, self.ratios, self.written, self.scale)
 
     @cached_property
@@ -163,8 +160,8 @@ class Evolution:
 
     @cached_property
     def data(self) -> Points:
-        """The table on the device."""
-        return points_of(self.table, groups=True).to(self.device)
+        """The table as tensors."""
+        return points_of(self.table, groups=True)
 
     def drawn(self, rng: np.random.Generator) -> Points:
         """Return the rows that a call looks at: all, or `rows` of them."""
@@ -173,7 +170,7 @@ class Evolution:
             return self.data
         rows = np.sort(rng.choice(count, size=self.rows, replace=False))
         part = self.table.rows(rows)
-        return self.data if np.ptp(part.y) == 0 else points_of(part).to(self.device)
+        return points_of(part) if part.varies else self.data
 
 
 class _Call:

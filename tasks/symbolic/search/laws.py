@@ -13,7 +13,7 @@ import numpy as np
 
 from designer.protocols import Floats
 from tasks.symbolic.language.library import Library
-from tasks.symbolic.language.strips import Ints, Strips, strips
+from tasks.symbolic.language.strips import Ints, Strips, numbered
 from tasks.symbolic.language.trees import PAD
 from tasks.symbolic.search.bank import prints
 from tasks.symbolic.search.desired import Wanted
@@ -54,11 +54,7 @@ def closed(
     if constants and among.bank.units is None:
         pairs = twins(aim.y[among.points], among.bank, among.bends)
         out += [_twins(pair, among, library, one, scaled) for pair in pairs]
-    fits = [tokens for tokens in out if 0 < len(tokens) <= width]
-    made_ = strips([[token for token, _ in tokens] for tokens in fits], width)
-    for i, tokens in enumerate(fits):
-        made_.numbers[i, : len(tokens)] = [value for _, value in tokens]
-    return made_
+    return numbered([tokens for tokens in out if 0 < len(tokens) <= width], width)
 
 
 def written(
@@ -184,10 +180,7 @@ def _chains(library: Library, one: Written, width: int) -> tuple[Strips, Ints, I
                 rows.append([*before, *place, *after])
                 at.append(len(before))
                 depth.append(long)
-    out = strips([[token for token, _ in row] for row in rows], width)
-    for i, row in enumerate(rows):
-        out.numbers[i, : len(row)] = [value for _, value in row]
-    return out, np.array(at), np.array(depth)
+    return numbered(rows, width), np.array(at), np.array(depth)
 
 
 def _different(wanted: Floats) -> list[int]:

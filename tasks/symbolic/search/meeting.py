@@ -15,7 +15,7 @@ import numpy as np
 
 from designer.protocols import Floats
 from tasks.symbolic.language.library import Library
-from tasks.symbolic.language.strips import Ints, Strips, ends, joined, single, strips, whole
+from tasks.symbolic.language.strips import Ints, Strips, ends, joined, numbered, single, whole
 from tasks.symbolic.language.trees import PAD
 from tasks.symbolic.search.bank import Bank
 from tasks.symbolic.search.desired import Wanted
@@ -97,9 +97,7 @@ def met(
         found += [(row, each) for each in own]
     which = np.array([row for row, _ in found], dtype=np.int64)
     width = max((len(tokens) for _, tokens in found), default=1)
-    block = strips([[token for token, _ in tokens] for _, tokens in found], width)
-    for i, (_, tokens) in enumerate(found):
-        block.numbers[i, : len(tokens)] = [value for _, value in tokens]
+    block = numbered([tokens for _, tokens in found], width)
     stop = ends(rows, at, a.arity) if len(rows) else at
     return gathered([replaced(rows.take(which), at[which], stop[which], [whole(block)])])
 

@@ -37,15 +37,14 @@ class Sketch:
 class Pairs:
     """The blocks, projected by value and by logarithm.
 
-    `loose`: sums may differ from what is wanted by a constant, products by a factor; these can
-    be fitted, and the projections do not see them.
+    The projections do not see a constant: sums may differ from what is wanted by one, products
+    by a factor.
     """
 
     bank: Bank
     points: Ints  # [P] which of the search's points these are
     plain: Sketch
     logs: Sketch
-    loose: bool
 
 
 @dataclass(frozen=True)
@@ -59,20 +58,23 @@ class Pair:
     shift: float
 
 
-def sketched(bank: Bank, points: Ints, loose: bool) -> Pairs:
+def sketched(bank: Bank, points: Ints) -> Pairs:
     """Return the projections of a bank on some points."""
     drawn: Floats = np.random.default_rng(11).normal(size=(bank.values.shape[1],))
-    weight = drawn - drawn.mean() if loose else drawn
+    weight = drawn - drawn.mean()
     with np.errstate(all="ignore"):
         logs = np.log(np.abs(bank.values))
     usable = np.flatnonzero(np.isfinite(logs).all(1))
     every = np.arange(len(bank))
     plain, logarithmic = _sorted(every, bank.values, weight), _sorted(usable, logs[usable], weight)
-    return Pairs(bank, points, plain, logarithmic, loose)
+    return Pairs(bank, points, plain, logarithmic)
 
 
 def meeting(wanted: Floats, pairs: Pairs, operators: frozenset[str], most: int = 4) -> list[Pair]:
-    """Return at most `most` pairs of blocks that give `wanted` [P] exactly, the shortest first."""
+    """Return at most `most` pairs of blocks that give `wanted` [P] exactly, the shortest first.
+
+    A constant is left open beside sums, a factor beside products.
+    """
     from tasks.symbolic.search import joining
 
     out: list[tuple[int, Pair]] = []
@@ -87,7 +89,7 @@ def meeting(wanted: Floats, pairs: Pairs, operators: frozenset[str], most: int =
         if not np.isfinite(goal).all():
             continue
         sketch = pairs.logs if logarithmic else pairs.plain
-        size = float(np.abs(goal - goal.mean() * pairs.loose).max())
+        size = float(np.abs(goal - goal.mean()).max())
         tolerance = _TOLERANCE * (1.0 + size if logarithmic else size)
         if tolerance <= 0:
             continue
@@ -116,9 +118,9 @@ def _verified(
     with np.errstate(all="ignore"):
         made = {"add": a + b, "sub": a - b, "mul": a * b, "div": a / b}[name]
         factor, shift = np.ones(len(a)), np.zeros(len(a))
-        if pairs.loose and name in ("add", "sub"):
+        if name in ("add", "sub"):
             shift = (wanted - made).mean(1)
-        elif pairs.loose:
+        else:
             factor = (wanted * made).mean(1) / (made * made).mean(1)
         miss = wanted - factor[:, None] * made - shift[:, None]
         size = ((wanted - wanted.mean()) ** 2).mean() or (wanted**2).mean()

@@ -66,9 +66,8 @@ class Scoring:
         constants = (crowd.rows.tokens == self.library.constant_id).sum(1)
         if not len(batch) or not constants.any() or made.table.groups is not None:
             return list(batch)  # numbers that differ by label are never held
-        again = fit(
-            tokens.to(made.device), self.library, self.data, Settings(made.scale, made.offset)
-        ).nmse.cpu().numpy()  # fmt: skip
+        settings = Settings(made.scale, made.offset)
+        again = fit(tokens, self.library, self.data, settings).nmse.numpy()
         out: list[Expression] = []
         numbers = crowd.rows.constants(self.library)
         for i, design in enumerate(batch):
@@ -79,14 +78,14 @@ class Scoring:
         return out
 
     def _fitted(self, rows: Strips, keys: Ints) -> Crowd:
-        made, device = self.made, self.made.device
+        made = self.made
         width = int(rows.lengths.max())
-        tokens = torch.from_numpy(rows.tokens[:, :width]).to(device)
+        tokens = torch.from_numpy(rows.tokens[:, :width])
         initial = rows.constants(self.library)
         settings = Settings(made.scale, made.offset, 1, 6)
-        begin = torch.from_numpy(initial).to(device) if initial.shape[1] else None
+        begin = torch.from_numpy(initial) if initial.shape[1] else None
         fits = fit(tokens, self.library, self.data, settings, initial=begin)
-        nmse = fits.nmse.cpu().numpy()
-        outer = torch.stack([fits.scale, fits.offset], dim=1).cpu().numpy()
-        held = rows.holding(fits.constants.cpu().numpy(), self.library)
+        nmse = fits.nmse.numpy()
+        outer = torch.stack([fits.scale, fits.offset], dim=1).numpy()
+        held = rows.holding(fits.constants.numpy(), self.library)
         return Crowd(held, outer, nmse, keys).take(np.isfinite(nmse))

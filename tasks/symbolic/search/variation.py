@@ -114,13 +114,10 @@ def insertion(rows: Strips, bank: Bank, a: Alphabet, rng: np.random.Generator) -
 
 def blocks(bank: Bank, count: int, rng: np.random.Generator) -> Strips:
     """Return blocks of the bank: a size at random, then a block of that size."""
-    width = bank.rows.tokens.shape[1]
     spans = np.stack([bank.starts[:-1], bank.starts[1:]], axis=1)
     spans = spans[spans[:, 1] > spans[:, 0]]
     low, high = spans[rng.integers(len(spans), size=count)].T
-    rows = bank.rows.take(low + (rng.random(count) * (high - low)).astype(np.int64))
-    assert rows.tokens.shape[1] == width
-    return rows
+    return bank.rows.take(low + (rng.random(count) * (high - low)).astype(np.int64))
 
 
 def seedlings(

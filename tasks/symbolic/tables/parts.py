@@ -61,6 +61,10 @@ def parted(table: Table, split: float = 0.0, sample: int = 0, seed: int = 0) -> 
     held = table.rows(np.sort(order[:out])) if out else None
     whole = table.rows(np.sort(order[out:])) if out else table
     _check(whole, "what is left of", table)
+    if held is not None and held.weights is not None and not held.weights.any():
+        raise InputError(
+            f"split {split} holds out {out} row(s) of weight 0, which judge nothing; hold out more"
+        )
     if not sample or sample >= len(whole.y):
         return Parts(whole, whole, held)
     search = whole.rows(np.sort(rng.choice(len(whole.y), size=sample, replace=False)))
@@ -69,9 +73,10 @@ def parted(table: Table, split: float = 0.0, sample: int = 0, seed: int = 0) -> 
 
 
 def _check(part: Table, what: str, table: Table) -> None:
-    if bool((part.y == part.y[0]).all()):
+    if not part.varies:
         raise InputError(
-            f"{what} target {table.target!r} is {part.y[0]:g} in every row; keep more rows"
+            f"{what} target {table.target!r} has one value in all rows that weigh anything; keep "
+            "more rows"
         )
     if part.groups is not None:
         counts = np.bincount(part.groups, minlength=len(part.labels))

@@ -26,7 +26,7 @@ def selected(table: Table, select: str | int) -> tuple[list[int], str]:
     count = table.x.shape[1]
     if select == "all" or (select == "auto" and count <= WIDE):
         return list(range(count)), ""
-    if select != "auto" and not (str(select).isdigit() and int(select) >= 1):
+    if select != "auto" and not (str(select).isdecimal() and int(select) >= 1):
         raise InputError(f"select is {select!r}; expected auto, all, or how many inputs to keep")
     wins, strength = _compared(table)
     order = np.lexsort((np.arange(count), -strength))

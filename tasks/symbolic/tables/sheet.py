@@ -60,15 +60,10 @@ class Sheet:
         return np.concatenate(found)
 
     def texts(self, at: int, rows: NDArray[np.int64]) -> list[str]:
-        """Return some cells of a column as text, for labels."""
-        pieces = [
-            [f"{value:.15g}" for value in piece.tolist()]
-            if isinstance(piece, np.ndarray)
-            else piece
-            for piece in self.columns[at]
-        ]
+        """Return some cells of a column as text, for labels; numbers in one spelling."""
+        pieces = (p.tolist() if isinstance(p, np.ndarray) else p for p in self.columns[at])
         cells = list(chain.from_iterable(pieces))
-        return [cells[row] for row in rows.tolist()]
+        return [_label(cells[row]) for row in rows.tolist()]
 
     def numbers(self, at: int, rows: NDArray[np.int64]) -> Floats:
         """Return some cells of a column as numbers; raises InputError at the first that is none."""
@@ -181,6 +176,13 @@ def _piece(cells: tuple[str, ...]) -> Piece:
 def _cell(cell: str) -> str:
     text = cell.strip()
     return "" if text.lower() in _EMPTY else sys.intern(text)
+
+
+def _label(cell: float | str) -> str:
+    try:
+        return f"{float(cell):.15g}"  # whether its piece of the column was all numbers or not
+    except ValueError:
+        return str(cell)
 
 
 def _lines(path: Path) -> Iterator[str]:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
-from hashlib import blake2b
 from pathlib import Path
 from typing import Literal
 
@@ -35,26 +34,24 @@ class Table:
     groups: NDArray[np.int64] | None = field(default=None)  # [P] which label a row has
 
     @property
-    def digest(self) -> str:
-        """Sixteen hex digits that change with any number in it."""
-        parts = [self.x.tobytes(), self.y.tobytes(), repr(self.variables).encode()]
-        parts.append(b"" if self.weights is None else self.weights.tobytes())
-        parts += [] if self.groups is None else [self.groups.tobytes()]
-        return blake2b(b"\0".join(parts), digest_size=8).hexdigest()
-
-    @property
     def headers(self) -> tuple[str, ...]:
         """The inputs as the file calls them."""
         return tuple(self.symbols.get(name, name) for name in self.variables)
 
+    @property
+    def varies(self) -> bool:
+        """Whether the target has two values or more in rows that weigh something."""
+        y = self.y if self.weights is None else self.y[self.weights > 0]
+        return len(y) > 0 and bool((y != y[0]).any())
+
     def rows(self, which: NDArray[np.int64]) -> Table:
-        """Return some of the rows."""
+        """Return some of the rows. Where none of them weighs anything, none is given a weight."""
         w = None if self.weights is None else self.weights[which]
         return replace(
             self,
             x=self.x[which],
             y=self.y[which],
-            weights=None if w is None or not w.sum() else w * (len(w) / w.sum()),
+            weights=w if w is None or not w.any() else w * (len(w) / w.sum()),
             groups=None if self.groups is None else self.groups[which],
         )
 

@@ -21,17 +21,17 @@ from designer.through import ThroughNumbers
 from oracles.fit import Fit
 from oracles.penalties import Complexity
 from tasks.symbolic.language.library import library
+from tasks.symbolic.making import make_task
+from tasks.symbolic.mask.environment import Expressions
 from tasks.symbolic.tables.table import Table
-from tasks.symbolic.task import make_task
 
 X = np.linspace(0.5, 2.0, 7)
 TABLE = Table(X[:, None], 1.3 * X + 0.4, ("x",), "y", {})
 
 
 def world(operators: list[str], length: int = 3, **more: Any) -> Any:
-    return make_task(
-        TABLE, library(operators, ["x"], (), True), max_length=length, drawn=True, **more
-    )
+    tokens = library(operators, ["x"], (), True)
+    return make_task(TABLE, Expressions(tokens, max_length=length, drawn=True, **more))
 
 
 def actor(env: Any, seed: int = 0) -> RecurrentPolicy:
@@ -187,7 +187,7 @@ def test_it_learns_where_the_constants_lie() -> None:
 def test_what_does_not_fit_is_refused() -> None:
     env = world(["add"]).environment
     with pytest.raises(InputError, match="need constants to draw"):
-        make_task(TABLE, library(["add"], ["x"]), drawn=True)
+        Expressions(library(["add"], ["x"]), drawn=True)
     with pytest.raises(InputError, match="smooth in its values all the way"):
         Dpg().learner(None, env, Objective([Term(Fit(TABLE), "fit")]))
     with pytest.raises(InputError, match="column 'fit' only"):

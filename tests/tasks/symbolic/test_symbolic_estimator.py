@@ -24,8 +24,7 @@ from tasks.symbolic.output.code import to_code
 from tasks.symbolic.output.tidy import tidied
 from tasks.symbolic.tables.table import make_table
 
-RNG = np.random.default_rng(0)
-X = RNG.uniform(1, 3, size=(40, 2))
+X = np.random.default_rng(0).uniform(1, 3, size=(40, 2))
 Y = 2.5 * X[:, 0] * np.exp(-X[:, 1])
 
 
@@ -61,8 +60,9 @@ def test_a_law_is_found_and_kept_through_clone_and_pickle() -> None:
 
 
 def test_weights_are_repeats() -> None:
-    weights = RNG.integers(0, 3, size=len(Y)).astype(float)
-    noisy = Y + RNG.normal(size=len(Y)) * 0.05
+    rng = np.random.default_rng(1)
+    weights = rng.integers(0, 3, size=len(Y)).astype(float)
+    noisy = Y + rng.normal(size=len(Y)) * 0.05
     one = small().fit(X, noisy, sample_weight=weights)
     rows = np.repeat(np.arange(len(Y)), weights.astype(int))
     two = small().fit(X[rows], noisy[rows])
@@ -121,7 +121,7 @@ def test_numbers_become_short_where_the_fit_allows() -> None:
     table = make_table(x, 0.75 * np.sin(math.pi * x[:, 0]), ["x"])
     near = made.fitted([0.7500000003, math.pi + 2e-10], 1.0, 0.0)
     assert tidied(near, table).constants == (0.75, math.pi)
-    noisy = make_table(x, table.y + 0.1 * RNG.normal(size=len(x)), ["x"])
+    noisy = make_table(x, table.y + 0.1 * np.random.default_rng(2).normal(size=len(x)), ["x"])
     short = tidied(made.fitted([0.7512345678, 3.1412345678], 1.0, 0.0), noisy)
     assert max(len(repr(value)) for value in short.constants) <= 18
     error = np.mean((short.predict(x) - noisy.y) ** 2)

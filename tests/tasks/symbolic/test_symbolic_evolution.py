@@ -16,8 +16,9 @@ from tasks.symbolic.language.trees import PAD, pack, read
 from tasks.symbolic.language.variants import ends as ends_of_row
 from tasks.symbolic.mask.environment import Expressions
 from tasks.symbolic.search.bank import stock
+from tasks.symbolic.search.crowd import EXACT
 from tasks.symbolic.search.desired import INVERSES, Wanted, match
-from tasks.symbolic.search.evolution import EXACT, Evolution
+from tasks.symbolic.search.evolution import Evolution
 from tasks.symbolic.search.variation import alphabet, crossover, hoist, insertion, point, subtree
 from tasks.symbolic.tables.table import make_table
 
@@ -156,6 +157,18 @@ def test_a_law_is_found_and_paid_for() -> None:
     assert min(errors) <= EXACT and purse.spent >= 300
     assert all(env.legal([list(d.tokens) for d in found]))
     assert len({d.key for d in found}) == len(found)
+
+
+def test_guesses_are_among_what_was_asked_for_and_nothing_beyond() -> None:
+    x = np.random.default_rng(0).uniform(1, 2, (15, 2))
+    table = make_table(x, np.sin(3.1 * x[:, 0]) * x[:, 1], ["x", "y"])
+    guesses = tuple(parse(text, WITH) for text in ("x*y", "sin(x)", "x + y"))
+    made = Evolution(Expressions(WITH, max_length=14), table, population=60, generations=1,
+                     blocks=200, pairs=0, ratios=False, guesses=guesses)  # fmt: skip
+    for count in (1, 3, 5):
+        found = made([], count, np.random.default_rng(0))
+        assert len(found) == count
+        assert found[:3] == list(guesses[:count])
 
 
 def test_calls_repeat_and_the_budget_holds() -> None:

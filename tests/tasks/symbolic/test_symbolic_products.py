@@ -11,7 +11,8 @@ from tasks.symbolic.language.library import Library, library
 from tasks.symbolic.mask.environment import Expressions
 from tasks.symbolic.mask.rules import DISTINCT
 from tasks.symbolic.search.bank import stock
-from tasks.symbolic.search.evolution import EXACT, Evolution
+from tasks.symbolic.search.crowd import EXACT
+from tasks.symbolic.search.evolution import Evolution
 from tasks.symbolic.search.laws import bends
 from tasks.symbolic.search.products import LESS, MORE, Product, Products, gathered, products, values
 from tasks.symbolic.search.twins import twins

@@ -11,7 +11,8 @@ from tasks.symbolic.fit.fitting import evaluate
 from tasks.symbolic.language.library import library
 from tasks.symbolic.language.trees import pack
 from tasks.symbolic.mask.environment import Expressions
-from tasks.symbolic.search.evolution import EXACT, Evolution
+from tasks.symbolic.search.crowd import EXACT
+from tasks.symbolic.search.evolution import Evolution
 from tasks.symbolic.search.ratios import Ratio, ratio, written
 from tasks.symbolic.search.whole import number, spelled
 from tasks.symbolic.tables.table import make_table

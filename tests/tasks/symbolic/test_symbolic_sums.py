@@ -12,7 +12,8 @@ from tasks.symbolic.language.library import library
 from tasks.symbolic.mask.environment import Expressions
 from tasks.symbolic.mask.units import make_units
 from tasks.symbolic.search.bank import Bank, stock
-from tasks.symbolic.search.evolution import EXACT, Evolution
+from tasks.symbolic.search.crowd import EXACT
+from tasks.symbolic.search.evolution import Evolution
 from tasks.symbolic.search.sums import Sum, Sums, sums
 from tasks.symbolic.tables.table import make_table
 

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import pytest
-
 from designer.memory import Found
 from oracles.fit import Fit
 from tasks.symbolic.language.parser import parse
@@ -40,8 +38,3 @@ def test_without_an_error_there_is_no_recommendation() -> None:
     assert made.recommend is not None
     bare = Found("semi_major_axis_au", 1.0, {"other": 1.0}, 1, 0, 0, "k", 1.0)
     assert made.recommend([bare]) is None
-
-
-@pytest.mark.parametrize("name", ["planets", "hubble_1929", "balmer", "boyle_1662", "water_vapour"])
-def test_shipped_tables_make_tasks(name: str) -> None:
-    assert task(data=name).notes
