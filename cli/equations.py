@@ -13,6 +13,7 @@ from cli.options import Options
 from cli.presets import equation
 from cli.session import apply, start
 from cli.several import each
+from designer.config import Document
 from designer.errors import InputError
 
 
@@ -48,7 +49,7 @@ def explain(
     each(documents, list(targets), options, "explaining")
 
 
-def judge(document: Any, formulas: Sequence[str], options: Options) -> None:
+def judge(document: Document, formulas: Sequence[str], options: Options) -> None:
     """Print how well formulas fit the data; numbers that are left open are fitted."""
     from tasks.symbolic.guesses import checked
 
