@@ -103,7 +103,7 @@ def _take(
     found: dict[str, dict[str, float]],
     columns: list[str],
 ) -> None:
-    number = row["id"].strip()
+    number = row.get("id", "").strip()
     if number not in ids:
         raise InputError(f"{place}: id {number!r} was not asked for; {nearest(number, ids)}")
     design = ids[number]

@@ -167,7 +167,7 @@ class Campaign:
         self.rehearsal.remember(batch, scored, keep, self.steps, self.meter.spent)
         reward = self.multipliers.priced(scored)
         if self.filter is not None:
-            reward = self.filter(scored.designs, reward)
+            reward = self.filter(scored.designs, reward, scored.weight)
         count = batch.sampled
         learned = self.learner.update(
             batch.trajectory,

@@ -70,9 +70,6 @@ class Constraint:
 
     def excess(self, columns: Mapping[str, Floats]) -> Floats:
         """Return [B] how far beyond the bound, in scales; NaN where unmeasured."""
-        if self.name not in columns:
-            known = ", ".join(columns)
-            raise InputError(f"constraint: no column {self.name!r} was measured; known: {known}")
         sign = -1.0 if self.at_most is None else 1.0
         return sign * (columns[self.name] - self.bound) / (self.scale or abs(self.bound) or 1.0)
 
@@ -135,7 +132,7 @@ class Multipliers:
         admissible = np.isfinite(scored.merit) & (scored.weight > 0)
         cost = np.zeros(len(scored.reward))
         for constraint, seen in zip(self.constraints, self.seen, strict=True):
-            cost += seen.multiplier * np.where(admissible, constraint.excess(scored.columns), 0.0)
+            cost += seen.multiplier * np.where(admissible, _excess(constraint, scored), 0.0)
         priced = scored.reward - cost
         if not admissible.any():
             return priced
@@ -149,13 +146,13 @@ class Multipliers:
         out = np.ones(len(scored.reward), dtype=bool)
         for constraint in self.constraints:
             if not constraint.on_average:
-                out &= constraint.excess(scored.columns) <= 0.0  # NaN does not keep it
+                out &= _excess(constraint, scored) <= 0.0  # NaN does not keep it
         return out
 
     def learn(self, scored: Scored, rows: int) -> None:
         """Move the multipliers by the mean excess of the first `rows` designs, the policy's own."""
         for constraint, seen in zip(self.constraints, self.seen, strict=True):
-            excess = constraint.excess(scored.columns)
+            excess = _excess(constraint, scored)
             valid = np.isfinite(excess) & (scored.weight > 0)
             seen.count += int(valid.sum())
             seen.kept += int((excess[valid] <= 0).sum())
@@ -196,6 +193,13 @@ def refuse_contradictions(constraints: Sequence[Constraint]) -> None:
                     f"the constraints {floor.text} and {ceiling.text} contradict each other: no "
                     "design keeps both; widen one of them, or swap the bounds"
                 )
+
+
+def _excess(constraint: Constraint, scored: Scored) -> Floats:
+    """Return [B], NaN throughout while nothing was ever measured: there are no columns then."""
+    if not scored.columns:
+        return np.full(len(scored.reward), np.nan)
+    return constraint.excess(scored.columns)
 
 
 def _move(constraint: Constraint, seen: _Seen) -> None:

@@ -11,7 +11,7 @@ from __future__ import annotations
 from bisect import bisect_left, insort
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 
@@ -205,39 +205,27 @@ class Archive:
 
 
 class DiversityFilter:
-    """Lowers the reward of a design whose class was rewarded too often.
+    """Takes the reward from a design whose class was rewarded too often.
 
     `bucket` names the class of a design (its Murcko scaffold, say). The first `size` rewarded
-    members of a class keep their reward; later ones get `floor` ("identical") or fall to it
-    linearly over the next `size` members ("linear"). Blaschke et al. 2020, J. Cheminform. 12:68.
+    members of a class keep their reward, later ones get 0. Blaschke et al. 2020, J. Cheminform.
+    12:68, in its "identical" form.
     """
 
-    def __init__(
-        self,
-        bucket: Callable[[Any], str],
-        *,
-        size: int = 25,
-        least: float = 0.4,
-        floor: float = 0.0,
-        shape: Literal["identical", "linear"] = "identical",
-    ) -> None:
+    def __init__(self, bucket: Callable[[Any], str], *, size: int = 25, least: float = 0.4) -> None:
         self.bucket, self.size, self.least = bucket, size, least
-        self.floor, self.shape = floor, shape
         self._seen: dict[str, int] = {}
 
-    def __call__(self, designs: Sequence[Any], reward: Floats) -> Floats:
-        """Return [B] the lowered rewards, in order; only rewards of `least` or more count."""
+    def __call__(self, designs: Sequence[Any], reward: Floats, weight: Floats) -> Floats:
+        """Return [B] the lowered rewards, in order; only measured ones of `least` or more count."""
         out = reward.copy()
-        for row, design in enumerate(designs):
-            if design is None or reward[row] < self.least:
+        for row in np.flatnonzero((reward >= self.least) & (weight > 0)).tolist():
+            if designs[row] is None:
                 continue
-            name = self.bucket(design)
-            seen = self._seen.get(name, 0)
-            self._seen[name] = seen + 1
-            keep = float(seen < self.size)
-            if self.shape == "linear":
-                keep = min(1.0, max(0.0, 2.0 - seen / self.size))
-            out[row] = self.floor + keep * (reward[row] - self.floor)
+            name = self.bucket(designs[row])
+            seen = self._seen[name] = self._seen.get(name, 0) + 1
+            if seen > self.size:
+                out[row] = 0.0
         return out
 
     def state(self) -> dict[str, int]:

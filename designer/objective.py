@@ -143,10 +143,7 @@ class Objective:
             else:
                 power = 1.0 / total if self.aggregate == "geometric" else 1.0
                 value = np.prod([_positive(v) ** (w * power) for w, v in pairs], 0)
-        for values in raw:  # inadmissible stays so, whatever the transform made of infinity
-            value = np.where(np.isinf(values), -np.inf, value)
-            value = np.where(np.isnan(values), np.nan, value)
-        return np.where(np.isfinite(value), np.clip(value, -LARGEST, LARGEST), value)
+        return _marked(value, raw)
 
     def _opinions(self, shaped: Sequence[Floats]) -> list[tuple[float, Floats]]:
         """Return weight and value [B] of each term, an ensemble's members put together."""
@@ -165,13 +162,14 @@ class Objective:
 
     def penalised(self, merit: Floats, columns: Mapping[str, Floats]) -> Floats:
         """Return [B] the merit less the penalties: the reward, before absences are told apart."""
+        costs = [_column(columns, penalty.oracle, penalty.column) for penalty in self.penalties]
+        # a constraint has no price yet, but it must be known
+        bounds = [_column(columns, bound.oracle, bound.column) for bound in self.constraints]
         value = merit
         with np.errstate(all="ignore"):
-            for penalty in self.penalties:
-                value = value - penalty.weight * _column(columns, penalty.oracle, penalty.column)
-            for constraint in self.constraints:  # it has no price yet, but it must be known
-                value = value - _absence(_column(columns, constraint.oracle, constraint.column))
-        return np.where(np.isfinite(value), np.clip(value, -LARGEST, LARGEST), value)
+            for penalty, cost in zip(self.penalties, costs, strict=True):
+                value = value - penalty.weight * cost
+        return _marked(value, [merit, *costs, *bounds])
 
 
 def _column(columns: Mapping[str, Floats], oracle: Oracle[Any], column: str | None) -> Floats:
@@ -184,9 +182,14 @@ def _column(columns: Mapping[str, Floats], oracle: Oracle[Any], column: str | No
     )
 
 
-def _absence(values: Floats) -> Floats:
-    """Return 0, but NaN where unmeasured and inf where inadmissible."""
-    return np.where(np.isnan(values), np.nan, np.where(np.isinf(values), np.inf, 0.0))
+def _marked(value: Floats, raw: Sequence[Floats]) -> Floats:
+    """Return [B] the value, NaN where any raw one is NaN, else -inf where any is infinite.
+
+    Whatever transforms and weights made of these; other values are held within LARGEST.
+    """
+    infinite, absent = np.isinf(raw).any(axis=0), np.isnan(raw).any(axis=0)
+    marked = np.where(absent, np.nan, np.where(infinite, -np.inf, value))
+    return np.where(np.isfinite(marked), np.clip(marked, -LARGEST, LARGEST), marked)
 
 
 def _positive(values: Floats) -> Floats:

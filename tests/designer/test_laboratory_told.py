@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from designer.campaign import Campaign
+from designer.constraints import Constraint
 from designer.laboratory import Laboratory, ask, tell
 from designer.learner import Learner
 from designer.objective import Objective, Term
@@ -12,12 +13,18 @@ from designer.sequences import Sequences, draw, show
 from designer.settings import Settings
 
 
-def test_told_designs_are_reported_best_first() -> None:
+def campaign(*, bound: float | None = None) -> Campaign:
     env = Sequences("abcd", max_length=6, min_length=2)
     task = Task("letters", env, env.parse, show, draw)
     learner = Learner(RecurrentPolicy(env.obs_size, env.num_actions, hidden=8, seed=0))
-    objective = Objective([Term(Laboratory(["strength"]), column="strength")])
-    job = Campaign(task, learner, objective, Settings(batch_size=16))
+    oracle = Laboratory(["strength"])
+    bounds = [] if bound is None else [Constraint(oracle, "strength", at_least=bound)]
+    objective = Objective([Term(oracle, column="strength")], constraints=bounds)
+    return Campaign(task, learner, objective, Settings(batch_size=16))
+
+
+def test_told_designs_are_reported_best_first() -> None:
+    job = campaign()
     batch = ask(job, 5)
     keys = [design.key for design in batch.designs]
     told = {key: {"strength": float(i)} for i, key in enumerate(keys) if i != 2}
@@ -26,3 +33,16 @@ def test_told_designs_are_reported_best_first() -> None:
     assert [found.key for found in best] == [keys[i] for i in (4, 3, 1, 0)]
     assert best[0].scores == {"strength": 4.0}
     assert job.meter.spent == 4
+
+
+def test_a_batch_of_which_nothing_was_measured_teaches_nothing() -> None:
+    job = campaign(bound=1.0)
+    before = job.learner.state_dict()
+    keys = [design.key for design in ask(job, 3).designs]
+    tell(job, {})
+    after = job.learner.state_dict()
+    assert all(bool((before[name] == after[name]).all()) for name in before)
+    (kept,) = job.multipliers.report()
+    assert kept["multiplier"] == 0.0 and not kept["met"] and not job.result("waiting").best
+    tell(job, {design.key: {"strength": 2.0} for design in ask(job, 3).designs})
+    assert len(job.result("waiting").best) == 3 and keys

@@ -64,6 +64,16 @@ def test_three_absences() -> None:
     assert np.isfinite(scored.reward).all()
 
 
+def test_what_failed_in_one_part_is_unmeasured_whatever_the_others_say() -> None:
+    failed, broken = fixed("u", a=math.nan), fixed("v", a=math.inf)
+    for one, other in ((failed, broken), (broken, failed)):
+        assert judged(Objective([Term(one), Term(other)]), "a").weight[0] == 0
+        assert judged(Objective([Term(one)], [Penalty(other)]), "a").weight[0] == 0
+    for weight in (0.0, 1.0):
+        scored = judged(Objective([Term(fixed("w", a=1.0))], [Penalty(broken, weight=weight)]), "a")
+        assert scored.weight[0] == 1 and np.isnan(scored.merit[0]), "inadmissible at any weight"
+
+
 def test_what_a_transform_makes_of_infinity_stays_inadmissible() -> None:
     objective = Objective([Term(fixed("u", a=math.inf, b=0.0), transform=lambda v: 1 / (1 + v))])
     scored = judged(objective, "a", "b")
