@@ -19,7 +19,7 @@ from torch import Tensor
 from designer.enumeration import World, batches, gap, lively, of_prefixes, true_value, world
 from designer.learner import Learner
 from designer.learning import LearnerSettings
-from designer.natural import together
+from designer.natural import flattened
 from designer.protocols import Trajectory
 from designer.rollout import with_prior
 from designer.suiting import biases
@@ -154,7 +154,7 @@ def stepped(member: Member, bench: Bench, rows: Tensor, weight: Tensor) -> Tenso
         learner.update(_drawn(member, bench).rows(rows), reward[rows], weight)
     except _EnoughError:
         parameters = list(policy.parameters())
-        return -together([p.grad for p in parameters], parameters)
+        return -flattened([p.grad for p in parameters], parameters)
     raise AssertionError(f"{member.name} took no step")
 
 

@@ -16,23 +16,8 @@ import torch
 from torch import Tensor, nn
 
 from designer import counterfactual, credit, risk
-from designer.errors import InputError
+from designer.errors import InputError, nearest
 from designer.learning import LearnerSettings
-
-BASELINES = {
-    "none": "designer.baselines:NoBaseline",
-    "running_mean": "designer.baselines:RunningMean",
-    "batch_mean": "designer.baselines:BatchMean",
-    "leave_one_out": "designer.baselines:LeaveOneOut",
-    "critic": "designer.baselines:Critic",
-    "quantile": "designer.baselines:Quantile",
-    "entropic": "designer.baselines:Entropic",
-    "max_at_k": "designer.baselines:MaxAtK",
-    "kl_ball": "designer.baselines:KlBall",
-    "mean_variance": "designer.baselines:MeanVariance",
-    "group_scaled": "designer.baselines:GroupScaled",
-    "counterfactual": "designer.baselines:Counterfactual",
-}
 
 
 @dataclass(frozen=True)
@@ -266,25 +251,28 @@ class Counterfactual(Baseline):
         )
 
 
+BASELINES: dict[str, Callable[[LearnerSettings], Baseline]] = {
+    "none": lambda s: NoBaseline(),
+    "running_mean": lambda s: RunningMean(s.running_decay),
+    "batch_mean": lambda s: BatchMean(),
+    "leave_one_out": lambda s: LeaveOneOut(),
+    "critic": lambda s: Critic(s.gamma, s.gae_lambda),
+    "quantile": lambda s: Quantile(s.epsilon),
+    "entropic": lambda s: Entropic(s.eta, s.eta_end, s.eta_steps),
+    "max_at_k": lambda s: MaxAtK(s.best_of),
+    "kl_ball": lambda s: KlBall(s.radius),
+    "mean_variance": lambda s: MeanVariance(s.risk),
+    "group_scaled": lambda s: GroupScaled(),
+    "counterfactual": lambda s: Counterfactual(s.gae_lambda),
+}
+
+
 def named(s: LearnerSettings) -> Baseline:
-    """Return the baseline that the settings name."""
-    make: dict[str, Callable[[], Baseline]] = {
-        "none": NoBaseline,
-        "running_mean": lambda: RunningMean(s.running_decay),
-        "batch_mean": BatchMean,
-        "leave_one_out": LeaveOneOut,
-        "critic": lambda: Critic(s.gamma, s.gae_lambda),
-        "quantile": lambda: Quantile(s.epsilon),
-        "entropic": lambda: Entropic(s.eta, s.eta_end, s.eta_steps),
-        "max_at_k": lambda: MaxAtK(s.best_of),
-        "kl_ball": lambda: KlBall(s.radius),
-        "mean_variance": lambda: MeanVariance(s.risk),
-        "group_scaled": GroupScaled,
-        "counterfactual": lambda: Counterfactual(s.gae_lambda),
-    }
-    if s.baseline not in make:
-        raise InputError(f"learner: baseline {s.baseline!r} is unknown: {list(BASELINES)}")
-    return make[s.baseline]()
+    """Return the baseline that the settings name; raises InputError for an unknown name."""
+    if s.baseline not in BASELINES:
+        hint = nearest(s.baseline, BASELINES)
+        raise InputError(f"learner: baseline {s.baseline!r} is unknown; {hint}")
+    return BASELINES[s.baseline](s)
 
 
 def _share(name: str, value: float) -> float:

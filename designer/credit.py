@@ -41,15 +41,11 @@ def step_rewards(reward: Tensor, active: Tensor) -> Tensor:
 def discounted_returns(rewards: Tensor, gamma: float = 1.0) -> Tensor:
     """Return [B, T] what is still to be earned, G_t = sum over k >= t of gamma^(k - t) r_k.
 
-    With gamma = 1 this is the reward to go. With gamma < 1 the policy gradient made from it
-    lacks the factor gamma^t and is biased, as everywhere in practice (Thomas 2014).
+    With gamma = 1 this is the reward to go, unbiased (Sutton et al. 2000). With gamma < 1 the
+    policy gradient made from it lacks the factor gamma^t and is biased, as everywhere in practice
+    (Thomas 2014).
     """
     return _backwards(rewards, gamma)
-
-
-def reward_to_go(rewards: Tensor) -> Tensor:
-    """Return [B, T] the sum of the rewards from each step on; unbiased (Sutton et al. 2000)."""
-    return _backwards(rewards, 1.0)
 
 
 def td_error(rewards: Tensor, value: Tensor, gamma: float = 1.0) -> Tensor:

@@ -15,7 +15,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from designer.natural import together
+from designer.natural import flattened
 from designer.policy import RecurrentPolicy
 from designer.protocols import Policy, Trajectory
 from designer.rollout import evaluate, retrace
@@ -139,13 +139,13 @@ def flat(policy: torch.nn.Module, value: Tensor) -> Tensor:
     """Return the gradient of `value` as one vector; parameters that do not matter count 0."""
     parameters = list(policy.parameters())
     parts = torch.autograd.grad(value, parameters, retain_graph=True, allow_unused=True)
-    return together(parts, parameters)
+    return flattened(parts, parameters)
 
 
 def vector(policy: torch.nn.Module) -> Tensor:
     """Return all parameters as one vector (a copy)."""
     parameters = [p.detach() for p in policy.parameters()]
-    return together(parameters, parameters)
+    return flattened(parameters, parameters)
 
 
 def gap(a: Tensor, b: Tensor) -> float:

@@ -16,11 +16,11 @@ from torch import Tensor, nn
 
 from designer import baselines, counterfactual, earning, estimators, losses, masking, natural
 from designer.baselines import Baseline, Earned
-from designer.batch import Batch, averaged, parts
 from designer.descent import Descent, learns_apart, under
 from designer.errors import InputError
 from designer.extras import extras
 from designer.learning import LEARNERS, LearnerSettings, Ppo, Reinforce, Reinvent, RiskSeeking
+from designer.minibatch import Minibatch, averaged, parts
 from designer.portions import Portions, added
 from designer.protocols import Policy, Trajectory
 from designer.suiting import biases, needs_prior
@@ -103,7 +103,7 @@ class Learner:
         trajectory = self._with_agents(self._with_prior(trajectory))
         earned = self._earned(trajectory, reward, weight)
         credited = earning.credited(earned, trajectory.active, self.baseline, self.settings)
-        batch = Batch(trajectory, *credited, earned)
+        batch = Minibatch(trajectory, *credited, earned)
         metrics = [self._learn(part) for part in parts(batch, self.settings, self.generator)]
         self.baseline.observe(earned)
         return averaged(metrics) | self._shares(batch) | self.portions.figures(reward.device)
@@ -178,14 +178,14 @@ class Learner:
         values: Tensor = self.extras["critic"](trajectory.observations, trajectory.agent)
         return values
 
-    def _learn(self, batch: Batch) -> dict[str, Tensor]:
+    def _learn(self, batch: Minibatch) -> dict[str, Tensor]:
         """Make one optimiser step on a part of a batch; return its figures."""
         weight = batch.earned.weight
         figures = self.portions.fitted(lambda: self._differentiated(batch), len(weight))
         norm, skipped = self.descent.take(weight)
         return figures | {"grad_norm": norm, "skipped": skipped}
 
-    def _differentiated(self, batch: Batch) -> dict[str, Tensor]:
+    def _differentiated(self, batch: Minibatch) -> dict[str, Tensor]:
         """Put the gradient of a part of a batch in place; return its figures."""
         s, trajectory, weight = self.settings, batch.trajectory, batch.earned.weight
         now = self.portions.evaluate(self.policy, trajectory)
@@ -231,7 +231,7 @@ class Learner:
         assert trajectory.agent is not None
         return earning.by_part(earned, trajectory.agent, self.settings.agents)
 
-    def _shares(self, batch: Batch) -> dict[str, Tensor]:
+    def _shares(self, batch: Minibatch) -> dict[str, Tensor]:
         if not self.baseline.needs_actions:
             return {}
         return earning.shares(self._by_part(batch.trajectory, batch.earned), batch.earned.weight)

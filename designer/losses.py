@@ -5,12 +5,14 @@ from __future__ import annotations
 from torch import Tensor
 
 from designer import credit, estimators
-from designer.batch import Batch
 from designer.learning import LearnerSettings
+from designer.minibatch import Minibatch
 from designer.protocols import Trajectory
 
 
-def policy_loss(now: Trajectory, batch: Batch, s: LearnerSettings, log_z: Tensor | None) -> Tensor:
+def policy_loss(
+    now: Trajectory, batch: Minibatch, s: LearnerSettings, log_z: Tensor | None
+) -> Tensor:
     """Return what the policy goes down, without the entropy bonus."""
     weight = batch.earned.weight
     if s.loss != "policy_gradient":
@@ -49,7 +51,9 @@ def aimed(
     return estimators.augmented_likelihood(now.log_prob, prior, score, weight, s.sigma)
 
 
-def figures(now: Trajectory, batch: Batch, value: Tensor, s: LearnerSettings) -> dict[str, Tensor]:
+def figures(
+    now: Trajectory, batch: Minibatch, value: Tensor, s: LearnerSettings
+) -> dict[str, Tensor]:
     """Return how the policy `now` differs from the one that drew the batch, and how good the
     critic is, `value` [B, T] being what it says now. None of them is differentiated.
     """

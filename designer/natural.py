@@ -33,7 +33,7 @@ def row_scores(policy: Any, trajectory: Trajectory, parameters: Sequence[Tensor]
     rows = []
     for value in evaluate(policy, trajectory).log_prob.sum(1):
         parts = torch.autograd.grad(value, parameters, retain_graph=True, allow_unused=True)
-        rows.append(together(parts, parameters))
+        rows.append(flattened(parts, parameters))
     return torch.stack(rows)
 
 
@@ -118,19 +118,19 @@ def turn(
             "batch, or natural = false"
         )
     scores = row_scores(policy, trajectory, parameters)
-    plain = together([p.grad for p in parameters], parameters)
+    plain = flattened([p.grad for p in parameters], parameters)
     turned = natural(scores, weight, plain, damping)
-    for parameter, part in zip(parameters, apart(turned, parameters), strict=True):
+    for parameter, part in zip(parameters, unflattened(turned, parameters), strict=True):
         parameter.grad = part.contiguous()
 
 
-def together(parts: Sequence[Tensor | None], parameters: Sequence[Tensor]) -> Tensor:
+def flattened(parts: Sequence[Tensor | None], parameters: Sequence[Tensor]) -> Tensor:
     """Return one vector [P] of the parts; an absent part counts 0."""
     pairs = zip(parts, parameters, strict=True)
     return torch.cat([(torch.zeros_like(p) if g is None else g).reshape(-1) for g, p in pairs])
 
 
-def apart(vector: Tensor, parameters: Sequence[Tensor]) -> list[Tensor]:
+def unflattened(vector: Tensor, parameters: Sequence[Tensor]) -> list[Tensor]:
     """Return the parts of a vector [P], shaped like the parameters."""
     parts = torch.split(vector, [p.numel() for p in parameters])
     return [part.reshape(p.shape) for part, p in zip(parts, parameters, strict=True)]

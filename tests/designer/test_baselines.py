@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from importlib import import_module
+from typing import get_args
 
 import pytest
 import torch
@@ -21,6 +21,7 @@ from designer.baselines import (
     RunningMean,
 )
 from designer.errors import InputError
+from designer.learning import BaselineName, LearnerSettings
 
 
 def earned(scores: list[float], weight: list[float] | None = None, **changes: Tensor) -> Earned:
@@ -42,9 +43,9 @@ def earned(scores: list[float], weight: list[float] | None = None, **changes: Te
 def test_every_registered_baseline_makes_an_advantage_of_the_right_shape() -> None:
     judged = torch.full((4, 2), 0.5).double()
     batch = earned([1, 2, 3, 4], [1, 1, 0, 1], taken=judged, expected=judged)
-    for place in BASELINES.values():
-        module, _, name = place.partition(":")
-        advantage = getattr(import_module(module), name)()(batch)
+    assert tuple(BASELINES) == get_args(BaselineName)
+    for name, make in BASELINES.items():
+        advantage = make(LearnerSettings())(batch)
         assert advantage.shape in ((4, 1), (4, 2)), name
         assert bool(torch.isfinite(advantage).all()), name
 

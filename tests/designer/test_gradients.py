@@ -64,7 +64,7 @@ def test_any_constant_baseline_leaves_the_mean_unchanged(toy: World, constant: f
 def test_reward_to_go_and_the_total_have_the_same_mean(toy: World) -> None:
     rewards = step_rewards(toy)
     truth = toy.gradient((toy.share * rewards.sum(1)).sum())
-    assert gap(estimated(toy, credit.reward_to_go(rewards)), truth) < EXACT
+    assert gap(estimated(toy, credit.discounted_returns(rewards)), truth) < EXACT
     assert gap(estimated(toy, rewards.sum(1, keepdim=True)), truth) < EXACT
 
 
@@ -72,7 +72,7 @@ def test_reward_to_go_has_less_variance(toy: World) -> None:
     rewards = step_rewards(toy)
     spread = []
     for advantage in (
-        credit.reward_to_go(rewards),
+        credit.discounted_returns(rewards),
         rewards.sum(1, keepdim=True).expand_as(rewards),
     ):
         rows = [
@@ -122,7 +122,7 @@ def test_potential_shaping_moves_credit_but_not_the_gradient() -> None:
     assert gap(shaping.sum(1), torch.zeros(())) == 0.0
     assert float(shaping.abs().sum()) > 1.0
     rewards = credit.step_rewards(toy.reward, toy.trajectory.active) + shaping
-    assert gap(estimated(toy, credit.reward_to_go(rewards)), exact(toy)) < EXACT
+    assert gap(estimated(toy, credit.discounted_returns(rewards)), exact(toy)) < EXACT
 
 
 def tuples(toy: World, k: int, advantage_of: object) -> Tensor:
@@ -218,7 +218,7 @@ def test_the_penalty_is_the_gradient_of_the_divergence_from_the_prior() -> None:
     truth = exact(toy) - 0.3 * toy.gradient(divergence)
     penalty = estimators.kl_penalty(toy.trajectory.log_prob, theirs)
     rewards = credit.step_rewards(toy.reward, toy.trajectory.active) - 0.3 * penalty
-    assert gap(estimated(toy, credit.reward_to_go(rewards)), truth) < EXACT
+    assert gap(estimated(toy, credit.discounted_returns(rewards)), truth) < EXACT
     assert gap(estimated(toy, rewards.sum(1, keepdim=True)), truth) < EXACT
 
 

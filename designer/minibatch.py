@@ -1,4 +1,4 @@
-"""What one optimiser step learns from, and how a batch is cut into such parts."""
+"""What one optimiser step learns from, and how a batch is cut into several."""
 
 from __future__ import annotations
 
@@ -14,17 +14,17 @@ from designer.protocols import Trajectory, rows_of
 
 
 @dataclass(frozen=True)
-class Batch:
-    """What one optimiser step learns from."""
+class Minibatch:
+    """Some rows of a batch, or all of them, and what they are credited with."""
 
     trajectory: Trajectory
     advantage: Tensor  # [B, T], 0 where inactive
     target: Tensor  # [B, 1] or [B, T]
     earned: Earned
 
-    def rows(self, index: Tensor) -> Batch:
+    def rows(self, index: Tensor) -> Minibatch:
         """Return some of the rows."""
-        return Batch(
+        return Minibatch(
             self.trajectory.rows(index),
             self.advantage[index],
             self.target[index],
@@ -32,7 +32,7 @@ class Batch:
         )
 
 
-def parts(batch: Batch, s: LearnerSettings, generator: torch.Generator) -> Iterator[Batch]:
+def parts(batch: Minibatch, s: LearnerSettings, generator: torch.Generator) -> Iterator[Minibatch]:
     """Yield the whole batch or shuffled minibatches, `epochs` times."""
     count = len(batch.earned.weight)
     for _ in range(s.epochs):
