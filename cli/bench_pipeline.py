@@ -48,8 +48,8 @@ def pipeline(parts: Parts, warm_up: int = 3, steps: int = 20) -> dict[str, float
             proposer=proposer and _timed(proposer, "propose", clock),
         )
         campaign.objective = _timed(campaign.objective, "score", clock)  # type: ignore[assignment]
-        learner = _Timed(campaign.learner, {"update": "learn", "imitate": "learn"}, clock)
-        campaign.learner = learner  # type: ignore[assignment]
+        learns = {"update": "learn", "imitate": "learn"}
+        campaign.learner = _Timed(campaign.learner, learns, clock)
         campaign.store = _Timed(store, {"write_step": "record"}, clock)  # type: ignore[assignment]
         asked = total = designs = 0.0
         for step in range(warm_up + steps):

@@ -21,7 +21,7 @@ from designer.errors import InputError
 from designer.learner import LEARNERS, Learner, LearnerSettings
 from designer.objective import Objective, Penalty, Term, identity
 from designer.policy import POLICIES
-from designer.protocols import Task
+from designer.protocols import Learns, Task
 from designer.settings import Settings
 from designer.signature import parameters
 from designer.store import Store
@@ -45,7 +45,7 @@ class Parts:
 
     task: Task
     policy: torch.nn.Module
-    learner: Learner
+    learner: Learns
     objective: Objective
     settings: Settings
     machine: Machine
@@ -54,7 +54,7 @@ class Parts:
     @property
     def biased(self) -> list[str]:
         """What is biased by design in this campaign, a line each."""
-        return [*getattr(self.learner, "biased", []), *self.settings.biased]
+        return [*self.learner.biased, *self.settings.biased]
 
     def campaign(self, store: Store | None = None) -> Campaign:
         """Return a campaign that has not begun."""
@@ -146,7 +146,7 @@ def _learner(
     search: Settings,
     task: Task,
     objective: Objective,
-) -> Learner:
+) -> Learns:
     """Return the learner, beside the frozen policy of an earlier run where `[prior]` names one."""
     make = use.find(("learner",), LEARNERS | DIFFERENTIABLE, "reinforce")
     given = {"seed": search.seed} if document.table(("learner", "seed")) is None else {}

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from cli.trace import progress
-from designer.campaign import Result
+from designer.ending import Result
 from designer.memory import Found
 from designer.protocols import Task, Told
 from designer.rundir import RunDirectory

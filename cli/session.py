@@ -20,8 +20,9 @@ from cli.options import Options
 from cli.progress import watch
 from cli.signals import Overdue, stopping
 from designer import config, toml
-from designer.campaign import Campaign, Result
+from designer.campaign import Campaign
 from designer.config import Document
+from designer.ending import Result
 from designer.errors import DesignerError, InputError, Interrupted, OracleError
 from designer.laboratory import Laboratory
 from designer.objective import Objective

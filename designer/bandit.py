@@ -69,7 +69,7 @@ class Bandit:
             self.drawn += [arm] * len(made)
         return out
 
-    def learn(self, payoff: Sequence[float]) -> None:
+    def pay(self, payoff: Sequence[float]) -> None:
         """Pay the arms of the last proposals, in order; another number of them teaches nothing.
 
         The arms were drawn with `explore` mixed in, which is undone by weighting.

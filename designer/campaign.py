@@ -11,21 +11,20 @@ gives the same run, and a resumed run the same as an uninterrupted one.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 import torch
 
-from designer.bandit import Bandit
 from designer.constraints import Multipliers
+from designer.ending import Result, ranked, reached
 from designer.errors import InputError
-from designer.learner import Learner
-from designer.memory import DiversityFilter, Found
+from designer.memory import DiversityFilter
 from designer.meter import Meter
 from designer.objective import Objective
-from designer.proposing import engaged, inform, memory_of, remind
-from designer.protocols import Scored, Task
+from designer.proposing import engaged, inform, memory_of, metrics_of, pay, remind
+from designer.protocols import Learns, Scored, Task
 from designer.rehearsal import Rehearsal
 from designer.restarts import Restarts
 from designer.rollout import replay, rollout
@@ -36,28 +35,13 @@ from designer.store import Store
 Metrics = dict[str, float]
 
 
-@dataclass(frozen=True)
-class Result:
-    """How a run ended, and what it found."""
-
-    stopped: str  # optimal, target, budget, time, steps, exhausted, interrupted
-    evaluations: int
-    seconds: float  # of search, all sessions together
-    steps: int
-    best: Sequence[Found]
-    front: Sequence[Found]
-    constraints: Sequence[Mapping[str, Any]] = ()  # what became of each
-    biased: Sequence[str] = ()  # what is biased by design, a line each
-    memory: str = ""  # what running out of it came to
-
-
 class Campaign:
     """One search for one objective. Everything that changes is in `state()`."""
 
     def __init__(
         self,
         task: Task,
-        learner: Learner,
+        learner: Learns,
         objective: Objective,
         settings: Settings,
         *,
@@ -161,10 +145,7 @@ class Campaign:
 
     def tell(self, batch: Batch, scored: Scored) -> Metrics:
         """Learn from a judged batch, remember its best, and write the step down."""
-        self._pay_proposer(batch, scored)
-        inform(self.task.proposer, scored)
-        keep = self.multipliers.keeps(scored)
-        self.rehearsal.remember(batch, scored, keep, self.steps, self.meter.spent)
+        self._remember(batch, scored)
         reward = self.multipliers.priced(scored)
         if self.filter is not None:
             reward = self.filter(scored.designs, reward, scored.weight)
@@ -189,18 +170,17 @@ class Campaign:
 
     def result(self, reason: str) -> Result:
         """Return what was found so far; the recommended design comes first in `best`."""
-        best = list(self.archive.best)
-        front = self.archive.front
-        if self.task.recommend is not None and front:
-            chosen = self.task.recommend(front)
-            if chosen is not None:
-                best = [chosen, *(found for found in best if found.key != chosen.key)]
-        best = best[: self.settings.keep]
-        told = self.multipliers.report()
-        biased = [*getattr(self.learner, "biased", []), *self.settings.biased]
-        ended = (reason, self.meter.spent, self.seconds, self.steps)
-        memory = getattr(self.learner, "memory", "")
-        return Result(*ended, best, front, told, biased, memory)
+        return Result(
+            reason,
+            self.meter.spent,
+            self.seconds,
+            self.steps,
+            ranked(self.task, self.archive)[: self.settings.keep],
+            self.archive.front,
+            self.multipliers.report(),
+            [*self.learner.biased, *self.settings.biased],
+            self.learner.memory,
+        )
 
     def state(self) -> dict[str, Any]:
         """Return everything that changes, as tensors and plain data."""
@@ -274,24 +254,27 @@ class Campaign:
     def _take_in(self, asked: Asked) -> None:
         """Judge what the proposer made, and remember its best."""
         if asked.designs:
-            scored = self.judge(asked)
-            if self.steps:
-                self._pay_proposer(asked, scored)
-            inform(self.task.proposer, scored)
-            keep = self.multipliers.keeps(scored)
-            self.rehearsal.remember(asked, scored, keep, self.steps, self.meter.spent)
+            self._remember(asked, self.judge(asked), paid=self.steps > 0)
+
+    def _remember(self, asked: Asked, scored: Scored, *, paid: bool = True) -> None:
+        """Tell the proposer what came of its designs, and keep the best of all."""
+        if paid:
+            parents = self.elites.best(self.settings.parents)
+            least = parents[-1].reward if parents else -np.inf
+            pay(self.task.proposer, scored, asked.sampled, least)
+        inform(self.task.proposer, scored)
+        keep = self.multipliers.keeps(scored)
+        self.rehearsal.remember(asked, scored, keep, self.steps, self.meter.spent)
 
     def _proposals(self) -> list[Any]:
         """Return what the proposer makes of the elites; before the first, what to begin from."""
         if self.steps == 0 and self.task.start:
             return list(self.task.start)
-        count = self.settings.proposals
-        if count == 0 or self.task.proposer is None:
+        settings, proposer = self.settings, self.task.proposer
+        if proposer is None or not settings.proposals or len(self.elites) < settings.proposals_from:
             return []
-        if len(self.elites) < self.settings.proposals_from:
-            return []
-        parents = [elite.design for elite in self.elites.best(self.settings.parents)]
-        return self.task.proposer(parents, count, self.rng)
+        parents = [elite.design for elite in self.elites.best(settings.parents)]
+        return proposer(parents, settings.proposals, self.rng)
 
     def _begin_anew(self, scored: Scored) -> None:
         """Forget what was learned where that got no better for `restart` steps."""
@@ -301,20 +284,6 @@ class Campaign:
             self.learner.load_state_dict(self.restarts.first)
             self.rehearsal.forget()
 
-    @property
-    def bandit(self) -> Bandit | None:
-        """The proposer, where it is one of several arms."""
-        return self.task.proposer if isinstance(self.task.proposer, Bandit) else None
-
-    def _pay_proposer(self, batch: Asked, scored: Scored) -> None:
-        """Pay 1 for each new proposal that would have been a parent."""
-        if self.bandit is None:
-            return
-        parents = self.elites.best(self.settings.parents)
-        least = parents[-1].reward if parents else -np.inf
-        better = scored.fresh & np.isfinite(scored.merit) & (scored.reward > least)
-        self.bandit.learn(better[batch.sampled :].astype(float).tolist())
-
     def _tensor(self, values: Any) -> torch.Tensor:
         return torch.as_tensor(values, dtype=torch.float32).to(self.device)
 
@@ -322,32 +291,20 @@ class Campaign:
         best = self.archive.best[0].reward if self.archive.best else float("nan")
         counts = {"step": self.steps, "evaluations": self.meter.spent, "best": best}
         learning = {name: float(value) for name, value in learned.items()}
-        return counts | figures(batch, scored) | learning | self._prices() | self.restarts.metrics()
-
-    def _prices(self) -> Metrics:
-        return self.multipliers.metrics() | (self.bandit.metrics() if self.bandit else {})
+        told = self.multipliers.metrics() | metrics_of(self.task.proposer) | self.restarts.metrics()
+        return counts | figures(batch, scored) | learning | told
 
     def finished(self) -> str | None:
         """Return which limit is met, None while the search may go on."""
-        settings, best = self.settings, self.archive.best
-        # where size has its price, what is optimal may not lead; it ends the front
-        leading = [*best[:1], *self.archive.front[-1:]]
-        optimal = self.task.optimal
-        if optimal is not None and any(optimal(found.scores) for found in leading):
-            return "optimal"
-        if best and self.task.goal is not None and self.task.goal(best[0].scores):
-            return "target"
-        if best and settings.target is not None and best[0].reward >= settings.target:
-            return "target"
-        if self.meter.left == 0:
-            return "budget"
-        if settings.steps is not None and self.steps >= settings.steps:
-            return "steps"
-        if settings.time is not None and self.seconds >= settings.time:
-            return "time"
-        if settings.patience and self.stale >= settings.patience:
-            return "exhausted"
-        return None
+        settings = self.settings
+        limits = {
+            "budget": self.meter.left == 0,
+            "steps": settings.steps is not None and self.steps >= settings.steps,
+            "time": settings.time is not None and self.seconds >= settings.time,
+            "exhausted": settings.patience > 0 and self.stale >= settings.patience,
+        }
+        met = (reason for reason, is_met in limits.items() if is_met)
+        return reached(self.task, self.archive, settings.target) or next(met, None)
 
 
 def _filter(task: Task, settings: Settings) -> DiversityFilter | None:

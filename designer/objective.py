@@ -139,7 +139,7 @@ class Objective:
             shaped = [t.transform(v) for t, v in zip(self.terms, raw, strict=True)]
             pairs = self._opinions(shaped)
             if self.aggregate == "arithmetic":
-                value = sum(w * s for w, s in pairs) / total
+                value = np.asarray(sum(w * s for w, s in pairs) / total)
             else:
                 power = 1.0 / total if self.aggregate == "geometric" else 1.0
                 value = np.prod([_positive(v) ** (w * power) for w, v in pairs], 0)

@@ -1,4 +1,4 @@
-"""Proposers that remember from call to call, and how a campaign keeps what they know."""
+"""What a campaign tells its proposer and keeps of it, where the proposer wants any of that."""
 
 from __future__ import annotations
 
@@ -27,6 +27,20 @@ def inform(proposer: Any, scored: Scored) -> None:
         return
     rows = np.flatnonzero(scored.fresh & np.isfinite(scored.merit)).tolist()
     proposer.hear([scored.designs[row] for row in rows], scored.reward[rows].tolist())
+
+
+def pay(proposer: Any, scored: Scored, sampled: int, least: float) -> None:
+    """Pay a proposer that chooses among others 1 for each new proposal of more than `least`
+    reward, which would have been a parent, and 0 for the rest; the first `sampled` are not its."""
+    if hasattr(proposer, "pay"):
+        better = scored.fresh & np.isfinite(scored.merit) & (scored.reward > least)
+        proposer.pay(better[sampled:].astype(float).tolist())
+
+
+def metrics_of(proposer: Any) -> dict[str, float]:
+    """Return what a proposer has to tell of a step; {} where it is one that has not."""
+    told: dict[str, float] = proposer.metrics() if hasattr(proposer, "metrics") else {}
+    return told
 
 
 def memory_of(proposer: Any) -> dict[str, Any]:

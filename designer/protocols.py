@@ -151,6 +151,34 @@ class Policy(Protocol):
         """Return the choices for [B, T, F] observations from the start; differentiable."""
 
 
+class Learns(Protocol):
+    """What a campaign asks of a learner. Figures are numbers on the policy's device, by name."""
+
+    @property
+    def policy(self) -> Any:
+        """The `Policy` that is improved."""
+
+    @property
+    def biased(self) -> list[str]:
+        """What is biased by design, a line each."""
+
+    @property
+    def memory(self) -> str:
+        """What running out of memory came to; empty where it never did."""
+
+    def update(self, trajectory: Trajectory, reward: Tensor, weight: Tensor) -> dict[str, Tensor]:
+        """Learn from B sampled rows; `weight` [B] is 0 where unmeasured."""
+
+    def imitate(self, trajectory: Trajectory, reward: Tensor, weight: Tensor) -> dict[str, Tensor]:
+        """Make B given rows likelier."""
+
+    def state_dict(self) -> dict[str, Tensor]:
+        """Return all that changes by learning, copied."""
+
+    def load_state_dict(self, state: Mapping[str, Tensor]) -> None:
+        """Go back to exactly what `state_dict` returned."""
+
+
 def rows_of(record: R, index: Tensor | Sequence[int] | slice) -> R:
     """Return a record of [B, ...] tensors with some of its rows; absent fields stay absent."""
     held = {field.name: getattr(record, field.name) for field in fields(record)}
@@ -235,6 +263,12 @@ class Proposer(Protocol[D]):
 
     One that remembers from call to call has `state()`, plain data for a checkpoint, and
     `restore(state)`; it is a dataclass, so that each campaign has its own.
+
+    Optional methods, looked for with `getattr`:
+
+    * ``hear(designs, rewards)``: what was judged for the first time, sampled designs too.
+    * ``pay(payoff)``: of its last proposals, in order, 1 for each that would have been a parent.
+    * ``metrics()``: numbers by name, beside those of the step.
     """
 
     def __call__(self, parents: Sequence[D], count: int, rng: np.random.Generator, /) -> list[D]:

@@ -11,9 +11,8 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from designer.learner import Learner
 from designer.memory import Archive, Elite, Elites, Found
-from designer.protocols import Scored, Spelling, Task, Trajectory
+from designer.protocols import Learns, Scored, Spelling, Task, Trajectory
 from designer.rollout import attempt
 from designer.round import Asked, Batch
 from designer.settings import Settings
@@ -75,7 +74,7 @@ class Rehearsal:
             found |= dict(zip(proposed, encoded, strict=True))
         return [None if found.get(row) is None else spelling(found[row]) for row in rows]
 
-    def imitate(self, learner: Learner, rng: np.random.Generator) -> dict[str, Any]:
+    def imitate(self, learner: Learns, rng: np.random.Generator) -> dict[str, Any]:
         """Replay rank-drawn elites, spelled anew where the task knows several spellings."""
         settings = self.settings
         if settings.replay == 0 or len(self.elites) < settings.replay_from:

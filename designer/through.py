@@ -1,6 +1,6 @@
 """What learns through the design, by the oracles' own derivatives.
 
-They stand where `Learner` stands (update, imitate, state_dict, load_state_dict). Sampled designs
+They stand where `Learner` stands (`designer.protocols.Learns`). Sampled designs
 are judged and remembered as ever; the gradient comes from the oracles' `relaxed` form at those
 same designs, so nothing is evaluated twice.
 """
@@ -24,6 +24,8 @@ from designer.suiting import shared_biases
 
 class PathLearner(ABC):
     """One optimiser step a batch, down a loss that goes through the design."""
+
+    memory = ""  # it takes all rows at once, or none
 
     def __init__(self, policy: Any, settings: Any, env: Environment[Any, Any]) -> None:
         if not isinstance(policy, nn.Module):

@@ -15,26 +15,12 @@ from typing import Any
 
 import pytest
 
-from cli.main import invoke
 from cli.presets import campaigns
 from designer import checkpoint
 
 CHAIN = "HPHPPHHPHPPHPHHPPHPH"
 QUICK = ("--set", "campaign.batch_size=16", "--set", "policy.hidden=8", "--quiet")
 Ran = Callable[..., tuple[int, str, str]]
-
-
-@pytest.fixture
-def ran(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Ran:
-    """Run one command in an empty folder; return code, stdout and stderr."""
-    monkeypatch.chdir(tmp_path)
-
-    def run(*arguments: str) -> tuple[int, str, str]:
-        code = invoke(list(arguments))
-        captured = capsys.readouterr()
-        return code, captured.out, captured.err
-
-    return run
 
 
 def fold(*more: str, steps: int = 3) -> tuple[str, ...]:
@@ -88,7 +74,7 @@ def test_a_limit_can_be_raised_and_the_result_is_that_of_one_run(ran: Ran) -> No
     ran(*fold("--out", "whole", steps=5))
     assert Path("parts/best.csv").read_text() == Path("whole/best.csv").read_text()
     code, out, _ = ran("report", "parts")
-    assert code == 0 and "all steps are done" not in out.splitlines()[0]
+    assert code == 0 and "all steps are done" in out
 
 
 def test_a_prior_is_the_policy_of_an_earlier_run(ran: Ran) -> None:

@@ -10,8 +10,6 @@ from typing import Any
 
 import pytest
 
-from cli.main import invoke
-
 Ran = Callable[..., tuple[int, str, str]]
 
 FOLD = """
@@ -38,19 +36,6 @@ WANTED = 'kind = "energy"\ncolumn = "fraction"'
 PLANETS = 'kind = "symbolic"\ndata = "planets"\ntarget = "period_days"'
 SYMBOLIC = FOLD.replace(TASK, PLANETS).replace(WANTED, 'kind = "fit"')
 MOLECULES = FOLD.replace(TASK, 'kind = "molecules"').replace(WANTED, 'kind = "qed"')
-
-
-@pytest.fixture
-def ran(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Ran:
-    """Run one command in an empty folder; return code, stdout and stderr."""
-    monkeypatch.chdir(tmp_path)
-
-    def run(*arguments: str) -> tuple[int, str, str]:
-        code = invoke(list(arguments))
-        captured = capsys.readouterr()
-        return code, captured.out, captured.err
-
-    return run
 
 
 @pytest.fixture

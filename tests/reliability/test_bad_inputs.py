@@ -124,7 +124,7 @@ TOML = [
     (
         "[[objective]]",
         "[objective]",
-        ":6:1: the campaign needs at least one [[objective]] table",
+        ":6:1: objective is a table, expected [[objective]] tables",
     ),
     ('"energy"', '"os:system"', f":7:1: 'os:system' is code from outside the registry; {CONSENT}"),
     ("steps = 1", "x = " + "[" * 5000, ": is nested too deeply to be a campaign file"),

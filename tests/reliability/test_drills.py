@@ -19,17 +19,14 @@ def unharmed(row: Row) -> bool:
     return row.tries > 0 and row.survived == row.tries and row.lost == 0
 
 
-RNG = random.Random(7)
-
-
 @pytest.mark.parametrize(
     "drill",
     [
-        lambda folder: record.writer_kills(folder, 20, RNG),
-        lambda folder: record.wal_cuts(folder, 80, RNG),
-        lambda folder: record.torn_checkpoints(folder, RNG),
+        lambda folder: record.writer_kills(folder, 20, random.Random(7)),
+        lambda folder: record.wal_cuts(folder, 80, random.Random(7)),
+        lambda folder: record.torn_checkpoints(folder, random.Random(7)),
         lambda folder: record.races(folder, 1),
-        lambda folder: record.stale_locks(folder, 5, RNG),
+        lambda folder: record.stale_locks(folder, 5, random.Random(7)),
     ],
     ids=["kills", "cuts", "torn", "races", "stale"],
 )
