@@ -43,6 +43,8 @@ def score(oracle: str, file: str, task: str | None, options: Options, skip: bool
     made, judge = judge_of(oracle, task, options)
     name, lines = lines_of(file)
     texts = [(number, line) for number, line in enumerate(lines, 1) if line]
+    if not texts:
+        raise InputError(f"{name}: holds no designs; expected one a line")
     designs, refused = [], dict[int, str]()
     for row, (line, text) in enumerate(texts):
         try:

@@ -22,7 +22,6 @@ CATALOGUES = (
     *("chembl_glaxo", "chembl_dundee", "chembl_bms", "chembl_surechembl"),
     *("chembl_mlsmr", "chembl_inpharmatica", "chembl_lint"),
 )
-Limits = tuple[float, float]
 
 
 @dataclass(frozen=True)
@@ -133,12 +132,8 @@ def _measures() -> dict[str, Callable[[Any], float]]:
 def _catalogue(names: tuple[str, ...]) -> Any:
     from rdkit.Chem.FilterCatalog import FilterCatalog, FilterCatalogParams
 
-    wanted = FilterCatalogParams()
+    wanted, known = FilterCatalogParams(), FilterCatalogParams.FilterCatalogs.names
+    kinds = {name.lower(): kind for name, kind in known.items()}
     for name in names:
-        kinds = {str(kind).lower(): kind for kind in _kinds(FilterCatalogParams)}
         wanted.AddCatalog(kinds[name])
     return FilterCatalog(wanted)
-
-
-def _kinds(params: Any) -> Sequence[Any]:
-    return list(params.FilterCatalogs.names.values())

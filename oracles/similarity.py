@@ -54,11 +54,11 @@ class Substructure:
     cheap = True
 
     def __post_init__(self) -> None:
-        _pattern(self.smarts)
+        parsing.pattern(self.smarts, "smarts")
 
     def __call__(self, designs: Sequence[Any], /) -> Measured:
         """Return one column [N] of 0 and 1."""
-        query = _pattern(self.smarts)
+        query = parsing.pattern(self.smarts, "smarts")
         mols = molecules(self.name, designs)
         return each(self.name, mols, lambda mol: mol.HasSubstructMatch(query) != self.absent)
 
@@ -66,8 +66,3 @@ class Substructure:
 @lru_cache
 def _target(smiles: str, name: str) -> Any:
     return fingerprint(name)(parsing.molecule(smiles, "target"))
-
-
-@lru_cache
-def _pattern(smarts: str) -> Any:
-    return parsing.pattern(smarts, "smarts")

@@ -7,6 +7,7 @@ from functools import cached_property
 from typing import Any
 
 from designer.errors import InputError
+from tasks.molecules.complaints import reason_of
 from tasks.molecules.tokens import tokenize
 
 Mol = Any  # rdkit.Chem.Mol, which is loaded only where it is used
@@ -99,7 +100,7 @@ def read(smiles: str) -> Molecule | None:
 
     with rdBase.BlockLogs():
         mol = Chem.MolFromSmiles(smiles)
-    return None if mol is None or not mol.GetNumAtoms() else from_mol(mol)
+        return None if mol is None or not mol.GetNumAtoms() else from_mol(mol)
 
 
 def parse(text: str) -> Molecule:
@@ -114,19 +115,6 @@ def parse(text: str) -> Molecule:
     if design is None:
         raise InputError(f"SMILES {_short(text)!r}: {reason_of(text)}")
     return design
-
-
-def reason_of(text: str) -> str:
-    """Return why RDKit rejects a SMILES, in one line."""
-    from rdkit import Chem, rdBase
-
-    with rdBase.BlockLogs():
-        mol = Chem.MolFromSmiles(text, sanitize=False)
-        if mol is None:
-            return "RDKit cannot read it; check that every branch and ring number is closed"
-        problems = [problem.Message() for problem in Chem.DetectChemistryProblems(mol)]
-    reason = " ".join(problems[0].split()) if problems else "it cannot be sanitised"
-    return f"RDKit rejects it: {reason}"
 
 
 def _short(text: str) -> str:

@@ -13,6 +13,7 @@ from functools import lru_cache
 from typing import Any
 
 from designer.errors import InputError
+from tasks.molecules.complaints import reason_of
 
 MAX_CHARACTERS = 1000
 MATCHES = 64  # places of a scaffold in a molecule that are looked at
@@ -72,11 +73,9 @@ def read(text: str) -> Scaffold:
         raise InputError(f"the scaffold is empty; give a SMILES with [*:1], {EXAMPLE}")
     with rdBase.BlockLogs():
         mol = Chem.MolFromSmiles(text)
-        if mol is None:
-            from tasks.molecules.design import reason_of
-
-            raise InputError(f"{what}: {reason_of(text)}")
-        return _scaffold(text, mol, what)
+        if mol is not None:
+            return _scaffold(text, mol, what)
+    raise InputError(f"{what}: {reason_of(text)}")
 
 
 def _scaffold(text: str, mol: Any, what: str) -> Scaffold:

@@ -138,7 +138,7 @@ def test_refusals(tmp_path: Path) -> None:
         task("graph", fragments=tmp_path / "x.smi")
     file = tmp_path / "x.smi"
     for content, message in (
-        ("CCO\nC1CC", "x.smi:2: SMILES 'C1CC': RDKit cannot read it"),
+        ("CCO\nC1CC", "x.smi:2: SMILES 'C1CC': RDKit rejects it: unclosed ring"),
         ("C[*]C", "x.smi:1: fragment 'C.*C': attachment point 2 is not at the end"),
         ("CCO\n", "x.smi: its molecules have no bond that BRICS cuts; give larger ones"),
     ):

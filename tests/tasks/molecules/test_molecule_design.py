@@ -1,3 +1,4 @@
+import math
 import pickle
 import time
 
@@ -7,6 +8,12 @@ from designer.errors import InputError
 from designer.protocols import Design
 from tasks.molecules.design import Molecule, from_mol, parse
 from tasks.molecules.task import starters
+
+# A sheet of rings that RDKit reads, and writes as something that it does not read.
+UNREADABLE = (
+    "c1cc2cc3cc4cc5cccc6c5c5c4c4c3c3c2c(c1)c1ccc2c7c1c3c1c4c3c5c4c6ccc5c4c4c3c3c1c7c1c6c2ccc2c6c6"
+    "c7c1c3c1c4c3c5ccc4c3c3c1c7c1c5c6c6c2cccc6cc5cc2c1c3c1c4cccc1c2"
+)
 
 
 def test_equal_molecules_have_equal_keys() -> None:
@@ -36,21 +43,31 @@ def test_a_molecule_travels_with_what_was_parsed() -> None:
         ("CC.Cl", "salts and mixtures"),
         ("C(C)(C)(C)(C)C", "valence"),
         ("c1cccc1", "kekulize"),
-        ("C1CC", "every branch and ring number"),
+        ("C1CC", "unclosed ring"),
+        ("C==C", "syntax error at character 3"),
+        ("C[Xx]", "syntax error at character 3"),
+        ("c1" + "c" * 489 + "c1", "kekulize.*[.]{3}$"),
+        (UNREADABLE, "cannot read back"),
     ],
 )
-def test_what_rdkit_rejects_is_explained_in_one_line(text: str, why: str) -> None:
+def test_what_rdkit_rejects_is_explained_in_one_line(
+    text: str, why: str, capfd: pytest.CaptureFixture[str]
+) -> None:
     with pytest.raises(InputError, match=why) as error:
         parse(text)
-    assert "\n" not in str(error.value)
+    assert "\n" not in str(error.value) and len(str(error.value)) < 350
+    assert capfd.readouterr().err == ""  # RDKit writes to the process's own stderr
 
 
 @pytest.mark.parametrize("bomb", ["C1CC1" * 4000, "C(" * 100_000, "C" * 1_000_000, "C1CC1" * 700])
 def test_bombs_never_reach_rdkit(bomb: str) -> None:
-    started = time.perf_counter()
-    with pytest.raises(InputError):
-        parse(bomb)
-    assert time.perf_counter() - started < 0.01
+    fastest = math.inf
+    for _ in range(3):
+        started = time.process_time()
+        with pytest.raises(InputError, match="at most"):
+            parse(bomb)
+        fastest = min(fastest, time.process_time() - started)
+    assert fastest < 0.01
 
 
 def test_starters_are_canonical_distinct_and_named() -> None:
