@@ -74,6 +74,11 @@ def one(
     document.override(("campaign", "seed"), seed, "--seed")
     document.override(("campaign", "budget"), budget, "--budget")
     parts = build(document, allow_plugins=options.allow_plugins)
+    if all(oracle.cheap for oracle in parts.objective.oracles):
+        raise InputError(
+            f"task {task!r} is cheap, so its calls are not written down and make no curve; take "
+            "one that is not: qed, logp, or an objective (`designer list objectives`)"
+        )
     if any(not table.cheap for table in parts.objective.penalty_oracles):
         raise InputError("a paid penalty would add calls that are not counted; leave it out")
     started = time.monotonic()
@@ -88,7 +93,10 @@ def one(
 
 
 def summary(judged: Sequence[tuple[str, float]], budget: int, task: str = "") -> dict[str, float]:
-    """Return the figures of molecules and scores in the order in which they were judged."""
+    """Return the figures of molecules and scores in the order in which they were judged.
+
+    A call that failed counts, with a score of 0: PMO has it so.
+    """
     from tasks.molecules.design import Molecule
 
     scores = [0.0 if math.isnan(score) else score for _, score in judged]

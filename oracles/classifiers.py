@@ -70,7 +70,9 @@ class Machine:
         """Return [N] the probability of the second class."""
         x = _counts(mols)
         near = (x**2).sum(1)[:, None] + (self.vectors**2).sum(1) - 2.0 * x @ self.vectors.T
-        decision = np.exp(-self.gamma * near) @ self.weights + self.intercept
+        # features are counts, so `near` is exact; a product of matrices here would round a
+        # molecule's value otherwise in another batch, and a resumed run would differ
+        decision = (np.exp(-self.gamma * near) * self.weights).sum(1) + self.intercept
         first = 1.0 / (1.0 + np.exp(self.slope * decision + self.offset))
         return np.array([coupled(float(p)) for p in first.clip(1e-7, 1.0 - 1e-7)])
 

@@ -108,6 +108,12 @@ class FoldedGap:
 
     cheap = False
 
+    def __post_init__(self) -> None:
+        if not 1 <= self.looks <= self.steps:
+            raise InputError(
+                f"looks {self.looks}, steps {self.steps}: expected 1 <= looks <= steps"
+            )
+
     def __call__(self, designs: Sequence[TokenDesign], /) -> Measured:
         """Return the columns [N]; raises InputError for sequences of another length."""
         _check(self.name, self.target, designs)

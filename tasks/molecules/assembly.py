@@ -4,20 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
 from tasks.molecules.design import Molecule, from_mol
+from tasks.molecules.graph import FIRST_ADD, STOP, UP, MolecularGraph
 from tasks.molecules.kinds import KINDS
 from tasks.molecules.scaffold import Scaffold
 from tasks.molecules.walks import Bonds, keeps_rules, walk
 
-if TYPE_CHECKING:
-    from tasks.molecules.graph import MolecularGraph
-
 TRIES = 64  # orders of construction tried before a molecule counts as impossible
-STOP, UP, FIRST_ADD = 0, 1, 2
 Bond = tuple[int, int, int]  # atom, atom, order
 Parts = tuple[list[str], Bonds]
 

@@ -3,19 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
 
 import numpy as np
 
 from tasks.molecules import scaffold
 from tasks.molecules.assembly import TRIES, Parts, build, parts_of
 from tasks.molecules.design import Molecule
+from tasks.molecules.graph import MolecularGraph
 from tasks.molecules.legality import legal_rows
 from tasks.molecules.scaffold import Scaffold
 from tasks.molecules.walks import keeps_rules, walk
-
-if TYPE_CHECKING:
-    from tasks.molecules.graph import MolecularGraph
 
 
 def spell(

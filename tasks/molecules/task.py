@@ -17,6 +17,7 @@ from tasks.molecules.tokens import DEFAULT_VOCABULARY
 from tasks.molecules.view import draw, show
 
 REPRESENTATIONS = ("graph", "fragments", "smiles")
+Built = tuple[Any, dict[str, Any]]  # an environment, and the settings of a proposer for it
 _ANY_RINGS: dict[str, Any] = {"ring_sizes": (3, 4, 5, 6, 7), "max_rings": 8, "flat": False}
 
 
@@ -55,39 +56,24 @@ def task(
     """
     if fragments is not None and representation != "fragments":
         raise InputError('a file of fragments needs representation = "fragments"')
-    environment: Any
-    limits: dict[str, Any] = {"max_atoms": max_atoms, "min_atoms": min_atoms}
-    if representation == "graph":
-        from tasks.molecules.graph import MolecularGraph
-
-        environment = MolecularGraph(
-            max_atoms, min_atoms, kinds, ring_sizes, max_rings, plausible, scaffold=scaffold
+    if scaffold and representation == "smiles":
+        raise InputError(
+            'SMILES are written from nothing; a scaffold needs representation = "graph"'
         )
-        flat = not any(mark in scaffold for mark in "@/\\")
-        limits |= {"ring_sizes": ring_sizes, "max_rings": max_rings, "flat": flat}
-        limits |= {"environment": environment}
+    sizes = (max_atoms, min_atoms)
+    if representation == "graph":
+        built = _graph(sizes, kinds, ring_sizes, max_rings, plausible, scaffold)
     elif representation == "fragments":
-        from tasks.molecules.fragments import Fragments
-        from tasks.molecules.pieces import library
-
-        texts = library(fragments, max_fragments)
-        environment = Fragments(max_atoms, min_atoms, texts, scaffold=scaffold)
-        limits |= {**_ANY_RINGS, "environment": environment, "bridged": True}
+        built = _fragments(sizes, fragments, max_fragments, scaffold)
     elif representation == "smiles":
-        if scaffold:
-            raise InputError(
-                'SMILES are written from nothing; a scaffold needs representation = "graph"'
-            )
-        from tasks.molecules.smiles import Smiles
-
-        environment = Smiles(max_length, max_atoms, min_atoms, vocabulary)
-        limits |= {**_ANY_RINGS, "greed": 0.002}
+        built = _smiles(sizes, max_length, vocabulary)
     else:
         raise InputError(
             f"unknown representation {representation!r}; {nearest(representation, REPRESENTATIONS)}"
         )
     from tasks.molecules.proposer import Genetic
 
+    environment, limits = built
     breeding: dict[str, Any] = {"surplus": surplus, "strangers": strangers, "patience": patience}
     if scaffold:
         limits |= _as_scaffold(scaffold, limits)
@@ -97,13 +83,39 @@ def task(
         parse=parse,
         show=show,
         draw=draw,
-        proposer=Genetic(**limits, plausible=plausible, source=environment, **breeding),
+        proposer=Genetic(*sizes, **limits, plausible=plausible, source=environment, **breeding),
         bucket=bucket,
         bucket_name="scaffold",
         exports=exports,
         examples=examples(),
         start=() if start is None else known(start, getattr(environment, "keeps", None)),
     )
+
+
+def _graph(
+    sizes: tuple[int, int], kinds: Sequence[str], ring_sizes: Sequence[int], max_rings: int,
+    plausible: bool, scaffold: str,
+) -> Built:  # fmt: skip
+    from tasks.molecules.graph import MolecularGraph
+
+    environment = MolecularGraph(*sizes, kinds, ring_sizes, max_rings, plausible, scaffold=scaffold)
+    flat = not any(mark in scaffold for mark in "@/\\")
+    rings = {"ring_sizes": ring_sizes, "max_rings": max_rings}
+    return environment, {**rings, "flat": flat, "environment": environment}
+
+
+def _fragments(sizes: tuple[int, int], file: Path | None, most: int, scaffold: str) -> Built:
+    from tasks.molecules.fragments import Fragments
+    from tasks.molecules.pieces import library
+
+    environment = Fragments(*sizes, library(file, most), scaffold=scaffold)
+    return environment, {**_ANY_RINGS, "environment": environment, "bridged": True}
+
+
+def _smiles(sizes: tuple[int, int], max_length: int, vocabulary: Sequence[str]) -> Built:
+    from tasks.molecules.smiles import Smiles
+
+    return Smiles(max_length, *sizes, vocabulary), {**_ANY_RINGS, "greed": 0.002}
 
 
 def _as_scaffold(text: str, held: Mapping[str, Any]) -> dict[str, Any]:

@@ -8,17 +8,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
 
 import numpy as np
 
+from tasks.molecules.graph import FIRST_ADD, STOP, UP, MolecularGraph
 from tasks.molecules.kinds import KINDS, may_bond
+from tasks.molecules.scaffold import Scaffold
 
-if TYPE_CHECKING:
-    from tasks.molecules.graph import MolecularGraph
-    from tasks.molecules.scaffold import Scaffold
-
-STOP, UP, FIRST_ADD = 0, 1, 2
 Bonds = Sequence[dict[int, int]]  # for each atom its neighbours, with the order of the bond
 
 

@@ -36,10 +36,19 @@ def test_the_figures_of_given_molecules() -> None:
     assert found["auc_top10"] == pytest.approx((3 * 0.5 / 2 + 7 * 0.5) / 10)
 
 
-@pytest.mark.parametrize("tasks", ["zaleplon", "pmo,nothing"])
-def test_unknown_tasks(tasks: str, capsys: pytest.CaptureFixture[str]) -> None:
-    assert invoke(["bench", "pmo", "--tasks", tasks]) == 3
-    assert "no task or suite" in capsys.readouterr().err
+@pytest.mark.parametrize(
+    ("tasks", "why"),
+    [
+        ("zaleplon", "no task or suite 'zaleplon'"),
+        ("pmo,nothing", "no task or suite 'nothing'"),
+        ("tpsa", "task 'tpsa' is cheap, so its calls are not written down"),
+    ],
+)
+def test_tasks_that_cannot_be_measured(
+    tasks: str, why: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert invoke(["bench", "pmo", "--tasks", tasks, "--budget", "10"]) == 3
+    assert why in capsys.readouterr().err
 
 
 def test_stereoisomers_count_once_for_guacamol() -> None:

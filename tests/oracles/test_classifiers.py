@@ -116,6 +116,17 @@ def test_the_machine_agrees_with_libsvm() -> None:
     assert machine(mols).tolist() == pytest.approx([coupled(p) for p in first], rel=1e-9)
 
 
+def test_the_machine_judges_a_molecule_alike_alone_and_among_others() -> None:
+    """To the last bit, or a resumed run would differ; its features are counts."""
+    mols, rng = [drug.mol for drug in drugs()], np.random.default_rng(0)
+    vectors = rng.poisson(0.05, (3000, classifiers.SIZE)).astype(np.float64)
+    machine = Machine(vectors, rng.normal(size=3000), 0.0, 2**-9, slope=-0.1, offset=0.1)
+    whole = machine(mols).tolist()
+    for size in (1, 2, 7):
+        parts = [machine(mols[at : at + size]) for at in range(0, len(mols), size)]
+        assert np.concatenate(parts).tolist() == whole
+
+
 @pytest.mark.parametrize("first", [0.02, 0.3, 0.5, 0.77, 0.999])
 def test_coupling_is_near_the_pairwise_probability(first: float) -> None:
     assert coupled(first) == pytest.approx(1 - first, abs=0.003)

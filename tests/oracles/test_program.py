@@ -81,7 +81,7 @@ def test_missing_values() -> None:
 def test_failed_call_leaves_its_designs_unmeasured(code: str, expected: str) -> None:
     started = time.monotonic()
     measured = ask(code, timeout=1.0, max_output=100_000)
-    assert time.monotonic() - started < 10
+    assert time.monotonic() - started < 30
     assert np.isnan(measured.columns["program"]).all() and list(measured.errors) == [0, 1, 2, 3]
     assert expected in measured.errors[0]
 
@@ -136,9 +136,9 @@ print("1\\n2\\n3\\n4", flush=True)
 """
     started = time.monotonic()
     measured = ask(code, timeout=2.0)
-    assert time.monotonic() - started < 10
+    assert time.monotonic() - started < 30
     assert np.isnan(measured.columns["program"]).any() == (end != "sys.exit(0)")
-    deadline = time.monotonic() + 5
+    deadline = time.monotonic() + 20
     while alive(int(note.read_text())) and time.monotonic() < deadline:
         time.sleep(0.02)
     assert not alive(int(note.read_text()))

@@ -59,5 +59,8 @@ def test_what_cannot_be_judged_is_told() -> None:
         UniqueFold("R" * 18)
     with pytest.raises(InputError, match="row 0 has 3 residues, the target 16"):
         UniqueFold(TARGET)(designs("HHH"))
+    for looks, steps in ((0, 10), (20, 10)):
+        with pytest.raises(InputError, match=f"looks {looks}, steps 10: expected"):
+            FoldedGap(TARGET, "square", steps=steps, looks=looks)
     with pytest.raises(InputError, match="has the same contacts as"):
         UniqueFold("R" * 9)(some(1, 10))
