@@ -19,6 +19,7 @@ from typing import Any
 import torch
 
 from cli.build import build
+from cli.kept import keep, read
 from cli.options import Options
 from cli.presets import shipped
 from designer import config
@@ -94,13 +95,13 @@ def bench_estimators(
     torch.set_num_threads(1)
     first = options.seed or 0
     numbers = range(first, first + seeds)
-    runs = {} if kept is None else _read(kept)
+    runs = dict(read(kept, _read))
     rows = []
     for task, name in [(task, name) for task in chosen for name in members]:
         for seed in numbers:
             if (task, name, seed) not in runs:
                 found = runs[task, name, seed] = measure(task, name, seed)
-                _keep(kept, {"task": task, "member": name, "seed": seed, **found})
+                keep(kept, {"task": task, "member": name, "seed": seed, **found})
         rows.append(_row(task, name, [runs[task, name, seed] for seed in numbers]))
         print(f"{task}: {name}", file=sys.stderr)
         if not options.as_json:
@@ -160,20 +161,8 @@ def _row(task: str, member: str, runs: Sequence[dict[str, float]]) -> dict[str, 
     return {"task": task, "member": member, **columns}
 
 
-def _read(file: Path) -> dict[tuple[str, str, int], dict[str, float]]:
-    """Return the runs of a file of one JSON object a line; none where there is no file yet."""
-    try:
-        lines = file.read_text().splitlines() if file.exists() else []
-        runs = [json.loads(line) for line in lines]
-        return {(run.pop("task"), run.pop("member"), run.pop("seed")): run for run in runs}
-    except (OSError, ValueError, AttributeError, KeyError) as error:
-        raise InputError(f"{file}: not a file of runs ({error}); name another one") from error
-
-
-def _keep(file: Path | None, run: dict[str, Any]) -> None:
-    if file is not None:
-        with file.open("a") as out:
-            out.write(json.dumps(run) + "\n")
+def _read(run: dict[str, Any]) -> tuple[tuple[str, str, int], dict[str, float]]:
+    return (run.pop("task"), run.pop("member"), run.pop("seed")), run
 
 
 def _members(tasks: Sequence[str], only: Sequence[str]) -> list[str]:

@@ -24,6 +24,7 @@ import numpy as np
 import data
 from cli.bench_peers import LONGEST_EXACT, Outcome, exact, exchanged, peers
 from cli.build import build
+from cli.kept import keep, read
 from cli.options import Options
 from cli.presets import fold
 from cli.session import apply
@@ -103,19 +104,14 @@ class Runs:
     """Searches made so far, one a line in a file, if there is one."""
 
     def __init__(self, path: Path | None) -> None:
-        self.path, self._held = path, {}
-        if path is not None and path.exists():
-            for line in path.read_text(encoding="utf-8").splitlines():
-                key, outcome = json.loads(line)
-                self._held[tuple(key)] = Outcome(**outcome)
+        self.path = path
+        self._held = dict(read(path, lambda pair: (tuple(pair[0]), Outcome(**pair[1]))))
 
     def get(self, key: tuple[str, str, int], make: Callable[[], Outcome]) -> Outcome:
         """Return the search of that sequence, program and seed; it is made where it is new."""
         if key not in self._held:
             self._held[key] = made = make()
-            if self.path is not None:
-                with self.path.open("a", encoding="utf-8") as file:
-                    print(json.dumps([key, asdict(made)]), file=file)
+            keep(self.path, [key, asdict(made)])
         return self._held[key]
 
 
