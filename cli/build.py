@@ -12,7 +12,7 @@ from cli.arms import with_proposers
 from cli.kinds import Kinds
 from cli.machine import Machine
 from cli.prior import Prior, adapt
-from designer.campaign import Campaign
+from designer.campaign import Campaign, diversity_filter
 from designer.config import Document
 from designer.constraints import Constraint, refuse_contradictions
 from designer.counterfactual import part_steps
@@ -75,6 +75,8 @@ def build(document: Document, *, allow_plugins: bool = False) -> Parts:
     use = Kinds(document, allow_plugins)
     task = build_task(document, allow_plugins=allow_plugins)
     task = with_proposers(document, task, settings, use.find)
+    with document.blamed(("campaign",)):
+        diversity_filter(task, settings)  # refused before a run directory is made for nothing
     shared = {**task.context, "workers": machine.workers, "device": str(device)}
     objective = build_objective(document, shared, allow_plugins=allow_plugins)
     policy = _policy(document, use, task, settings.seed).to(device)

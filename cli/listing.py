@@ -66,7 +66,7 @@ def _groups() -> dict[str, Mapping[str, str]]:
         "learners": LEARNERS | DIFFERENTIABLE,
         "tables": {
             "campaign": "designer.settings:Settings",
-            "machine": "cli.build:Machine",
+            "machine": "cli.machine:Machine",
             "prior": "cli.prior:Prior",
             "scoring": "designer.objective:Objective",
             "constraint": "designer.constraints:Constraint",

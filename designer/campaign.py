@@ -64,7 +64,7 @@ class Campaign:
         self.rehearsal = Rehearsal(self.task, settings, self.device)
         self.elites, self.archive = self.rehearsal.elites, self.rehearsal.archive
         self.restarts = Restarts(settings.restart, learner.state_dict() if settings.restart else {})
-        self.filter = _filter(task, settings)
+        self.filter = diversity_filter(task, settings)
         self.multipliers = Multipliers(objective.constraints)
         self.steps, self.seconds, self.stale = 0, 0.0, 0
         self.skipped = 0  # steps in a row whose gradient was not finite
@@ -307,7 +307,16 @@ class Campaign:
         return reached(self.task, self.archive, settings.target) or next(met, None)
 
 
-def _filter(task: Task, settings: Settings) -> DiversityFilter | None:
-    if settings.bucket_size == 0 or task.bucket is None:
+def diversity_filter(task: Task, settings: Settings) -> DiversityFilter | None:
+    """Return the filter that the settings ask for, None where they ask for none.
+
+    Raises InputError where the task names no classes of designs.
+    """
+    if settings.bucket_size == 0:
         return None
+    if task.bucket is None:
+        raise InputError(
+            f"bucket_size is {settings.bucket_size}, and task {task.name!r} names no classes of "
+            "designs; leave it out"
+        )
     return DiversityFilter(task.bucket, size=settings.bucket_size, least=settings.bucket_from)

@@ -28,6 +28,7 @@ class Columns:
         self.columns: list[Tensor] = []
 
     def append(self, *values: Tensor) -> None:
+        """Keep one step's values, [B, ...] each."""
         if not self.columns:
             self.columns = [value.new_empty((self.length, *value.shape)) for value in values]
         for column, value in zip(self.columns, values, strict=True):
@@ -64,6 +65,7 @@ class Potentials:
             self.kept.append(torch.zeros(env.done(state).shape, device=env.done(state).device))
 
     def append(self, before: Any, action: Tensor, after: Any) -> None:
+        """Keep the potential after one step."""
         if self.potential is not None:
             self.kept.append(self.potential(after))
         elif self.reward is not None:
@@ -87,6 +89,7 @@ def beside(
 
 
 def names(env: Environment[Any, Any]) -> list[str]:
+    """Return what `beside` calls the columns it keeps, in order."""
     names = ["values", "valued"] if getattr(env, "num_values", 0) else []
     return [*names, "agent"] if hasattr(env, "agent") else names
 
@@ -112,6 +115,10 @@ def restart(
     device: torch.device,
     start: Sequence[Any] | Tensor | None,
 ) -> Any:
+    """Return the state of B rows after the same chance; `start` [B, S] is what it drew.
+
+    Raises ValueError where the environment draws and `start` is not given.
+    """
     if not hasattr(env, "start"):
         return env.reset(batch_size, device)
     if start is None:

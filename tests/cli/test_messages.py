@@ -181,6 +181,10 @@ CAMPAIGNS += [
     ("proposer = [3]\n" + WHOLE, "c.toml:1:1: proposer is [3], expected [[proposer]] tables"),
     ("penalty = 3\n" + WHOLE, "c.toml:1:1: penalty is 3, expected [[penalty]] tables"),
     (WHOLE + "[constraint]\nkind = 'energy'\n", "c.toml:6:1: constraint is a table, expected"),
+    (
+        "[campaign]\nbucket_size = 5\n[task]\nkind = 'servers'\n[[objective]]\nkind = 'realised'\n",
+        "c.toml:2:1: bucket_size is 5, and task 'servers' names no classes of designs",
+    ),
     ("learner = 3\n" + WHOLE, "c.toml:1:1: learner is 3, expected a table"),
 ]
 
