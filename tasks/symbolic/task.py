@@ -80,6 +80,9 @@ def task(
     literals    numbers that may stand in an equation as they are: 1, 2, pi
     constants   how many fitted constants an equation may hold beside its factor; 0 for none
     drawn       whether the policy draws the constants, in place of their being fitted
+    min_length  tokens of the shortest equation
+    max_length  tokens of the longest; a guess may be longer
+    max_depth   levels of an equation's tree; 0 for no limit
     nesting     groups of operators of which none may stand within another of the same group
     at_least    how often a column must stand in an equation, such as {mass = 1}
     at_most     how often it may

@@ -139,14 +139,9 @@ def _frame(body: str, title: str, top: int, x: Floats, y: Floats, labels: tuple[
     place, box = partial(_place, x=x, y=y, top=top), (left - 4, high - 4, width + 8, height + 8)
     window = 'x="{}" y="{}" width="{}" height="{}" viewBox="{} {} {} {}"'.format(*box, *box)
     marks = "".join(
-        f'<text x="{place(v, 0.0)[0]:.1f}" y="{low + 15}" text-anchor="middle" '
-        f'font-size="10">{v:.6g}</text>'
-        for v in x
-    ) + "".join(
-        f'<text x="{left - 4}" y="{place(0.0, v)[1] + 3:.1f}" text-anchor="end" '
-        f'font-size="10">{v:.6g}</text>'
-        for v in y
-    )
+        [*(_mark(place(v, 0.0)[0], low, "v4", (0, 15), "middle", v) for v in x),
+         *(_mark(left, place(0.0, v)[1], "h-4", (-6, 3), "end", v) for v in y)]
+    )  # fmt: skip
     return (
         f'<rect x="{left}" y="{high}" width="{width}" height="{height}" '
         f'fill="none" stroke="#444"/><svg {window}>{body}</svg>{marks}'
@@ -155,4 +150,15 @@ def _frame(body: str, title: str, top: int, x: Floats, y: Floats, labels: tuple[
         f"{escape(labels[0])}</text>"
         f'<text x="14" y="{(low + high) / 2}" text-anchor="middle" '
         f'transform="rotate(-90 14 {(low + high) / 2})">{escape(labels[1])}</text>'
+    )
+
+
+def _mark(
+    px: float, py: float, stroke: str, away: tuple[int, int], anchor: str, value: float
+) -> str:
+    """Return a tick of an axis, and its number."""
+    return (
+        f'<path d="M{px:.1f} {py:.1f}{stroke}" stroke="#444"/>'
+        f'<text x="{px + away[0]:.1f}" y="{py + away[1]:.1f}" text-anchor="{anchor}" '
+        f'font-size="10">{value:.6g}</text>'
     )
