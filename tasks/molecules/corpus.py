@@ -9,6 +9,7 @@ from __future__ import annotations
 import csv
 import gzip
 import io
+import zlib
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
@@ -180,8 +181,8 @@ def lines(path: Path) -> Iterator[tuple[int, str]]:
                 parts = line.split(maxsplit=1)
                 if parts:
                     yield number, parts[0]
-    except (UnicodeDecodeError, EOFError, gzip.BadGzipFile) as error:
-        raise InputError(f"{path}: not UTF-8 text, or a torn archive ({error})") from None
+    except (UnicodeDecodeError, EOFError, gzip.BadGzipFile, zlib.error, csv.Error) as error:
+        raise InputError(f"{path}: cannot be read as UTF-8 text or .gz ({error})") from None
 
 
 def _column(text: Iterable[str], path: Path) -> Iterator[tuple[int, str]]:

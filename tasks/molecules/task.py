@@ -74,7 +74,8 @@ def task(
     from tasks.molecules.proposer import Genetic
 
     environment, limits = built
-    breeding: dict[str, Any] = {"surplus": surplus, "strangers": strangers, "patience": patience}
+    breeding = {"surplus": surplus, "strangers": strangers, "patience": patience}
+    limits |= {"max_atoms": max_atoms, "min_atoms": min_atoms, **breeding}
     if scaffold:
         limits |= _as_scaffold(scaffold, limits)
     return Task(
@@ -83,7 +84,7 @@ def task(
         parse=parse,
         show=show,
         draw=draw,
-        proposer=Genetic(*sizes, **limits, plausible=plausible, source=environment, **breeding),
+        proposer=Genetic(**limits, plausible=plausible, source=environment),
         bucket=bucket,
         bucket_name="scaffold",
         exports=exports,

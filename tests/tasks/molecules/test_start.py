@@ -1,12 +1,16 @@
 import csv
+import gzip
 from pathlib import Path
 
 import pytest
 
 from cli.main import invoke
+from designer.errors import InputError
+from tasks.molecules.task import known
 
 SMALL = ["--quiet", "--set", "campaign.batch_size=16", "--set", "campaign.proposals=8",
          "--set", "policy.hidden=16", "--set", "campaign.keep=200"]  # fmt: skip
+WHOLE = gzip.compress(b"CCO\n" * 1000, mtime=0)
 DRUGS = ["CC(=O)Oc1ccccc1C(=O)O", "CC(C)Cc1ccc(C(C)C(=O)O)cc1", "CC(=O)Nc1ccc(O)cc1"]
 
 
@@ -64,3 +68,19 @@ def test_bad_files(
     assert invoke(["molecule", "qed", "--start", str(file), *more]) == 3
     said = capsys.readouterr().err
     assert said.count("\n") == 1 and said.endswith(f"{tmp_path / message}\n")
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "why"),
+    [
+        ("a.csv", b"SMILES\n" + b"C" * 200_000, "field larger than field limit"),
+        ("a.smi.gz", WHOLE[:-10], "ended before the end"),
+        ("a.smi.gz", WHOLE[:12] + b"\xff" * 8 + WHOLE[20:], "while decompressing"),
+        ("a.smi.gz", b"CCO\n", "Not a gzipped file"),
+        ("a.smi", b"C\xff\n", "can't decode byte"),
+    ],
+)
+def test_files_that_are_no_text(tmp_path: Path, name: str, content: bytes, why: str) -> None:
+    (tmp_path / name).write_bytes(content)
+    with pytest.raises(InputError, match=rf"{name}: cannot be read .*\(.*{why}"):
+        known(tmp_path / name)
