@@ -7,7 +7,8 @@ hydrogens an atom has to give. The idea of a genetic algorithm on molecular grap
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from bisect import bisect_right
+from collections.abc import Callable, Iterator, Sequence
 from functools import lru_cache
 from typing import Any
 
@@ -57,7 +58,7 @@ def append_atom(mol: Mol, rng: Rng) -> bool:
     from rdkit import Chem
 
     number = _element(rng)
-    place = _pick([a.GetIdx() for a in mol.GetAtoms() if a.GetTotalNumHs() > 0], rng)
+    place = _pick([a.GetIdx() for a in _atoms(mol) if a.GetTotalNumHs() > 0], rng)
     if place is None:
         return False
     room = mol.GetAtomWithIdx(place).GetTotalNumHs() > 1 and number in (6, 7, 8)
@@ -70,7 +71,7 @@ def insert_atom(mol: Mol, rng: Rng) -> bool:
     """Put a C, N or O into a single bond."""
     from rdkit import Chem
 
-    found = _pick([b.GetIdx() for b in mol.GetBonds() if b.GetBondTypeAsDouble() == 1], rng)
+    found = _pick([b.GetIdx() for b in _bonds(mol) if b.GetBondTypeAsDouble() == 1], rng)
     if found is None:
         return False
     bond = mol.GetBondWithIdx(found)
@@ -86,7 +87,7 @@ def delete_atom(mol: Mol, rng: Rng) -> bool:
     """Take an atom out; the two neighbours of an atom in a chain or ring are joined."""
     from rdkit import Chem
 
-    found = _pick([a.GetIdx() for a in mol.GetAtoms() if a.GetDegree() in (1, 2)], rng)
+    found = _pick([a.GetIdx() for a in _atoms(mol) if a.GetDegree() in (1, 2)], rng)
     if found is None:
         return False
     ends = [a.GetIdx() for a in mol.GetAtomWithIdx(found).GetNeighbors()]
@@ -106,7 +107,7 @@ def change_element(mol: Mol, rng: Rng) -> bool:
     room = {6: 4, 7: 3, 8: 2, 9: 1, 16: 2, 17: 1}[number]
     places = [
         a.GetIdx()
-        for a in mol.GetAtoms()
+        for a in _atoms(mol)
         if a.GetAtomicNum() != number and not a.GetFormalCharge()
         and sum(b.GetBondTypeAsDouble() for b in a.GetBonds()) <= room
     ]  # fmt: skip
@@ -140,7 +141,7 @@ def close_ring(mol: Mol, rng: Rng) -> bool:
     """Join two atoms with hydrogens so that a ring of 5 or 6 arises."""
     from rdkit import Chem
 
-    spare = [a.GetIdx() for a in mol.GetAtoms() if a.GetTotalNumHs() > 0]
+    spare = [a.GetIdx() for a in _atoms(mol) if a.GetTotalNumHs() > 0]
     between = Chem.GetDistanceMatrix(mol, force=True)  # RDKit would keep an outdated one
     pairs = [(i, j) for i in spare for j in spare if i < j and between[i, j] in (4.0, 5.0)]
     pair = _pick(pairs, rng)
@@ -215,7 +216,7 @@ def graft(mol: Mol, rng: Rng) -> bool:
     """Attach a ring or group from the built-in list through its first atom."""
     from rdkit import Chem
 
-    place = _pick([a.GetIdx() for a in mol.GetAtoms() if a.GetTotalNumHs() > 0], rng)
+    place = _pick([a.GetIdx() for a in _atoms(mol) if a.GetTotalNumHs() > 0], rng)
     if place is None:
         return False
     fragment = _fragments()[int(rng.integers(len(FRAGMENTS)))]
@@ -235,9 +236,7 @@ EDITS: tuple[tuple[Edit, float], ...] = (
 
 def edit(mol: Mol, rng: Rng) -> bool:
     """Apply one edit drawn at random; return whether it did anything."""
-    shares = np.array([share for _, share in EDITS])
-    chosen = EDITS[int(rng.choice(len(EDITS), p=shares / shares.sum()))][0]
-    return chosen(mol, rng)
+    return EDITS[_drawn(tuple(share for _, share in EDITS), rng)][0](mol, rng)
 
 
 def _piece(mol: Mol, rng: Rng) -> tuple[Mol, int] | None:
@@ -251,9 +250,11 @@ def _piece(mol: Mol, rng: Rng) -> tuple[Mol, int] | None:
     copy.RemoveBond(*cut)
     keep = cut[int(rng.integers(2))]
     sides = Chem.GetMolFrags(copy)
-    lost = sorted(next(side for side in sides if keep not in side), reverse=True)
+    lost = next(side for side in sides if keep not in side)
+    copy.BeginBatchEdit()
     for index in lost:
         copy.RemoveAtom(index)
+    copy.CommitBatchEdit()
     return copy, keep - sum(index < keep for index in lost)
 
 
@@ -310,8 +311,25 @@ def _saturated(mol: Mol, ring: tuple[int, ...]) -> bool:
 
 
 def _element(rng: Rng) -> int:
-    shares = np.array([share for _, share in ELEMENTS])
-    return ELEMENTS[int(rng.choice(len(ELEMENTS), p=shares / shares.sum()))][0]
+    return ELEMENTS[_drawn(tuple(share for _, share in ELEMENTS), rng)][0]
+
+
+def _drawn(shares: tuple[float, ...], rng: Rng) -> int:
+    return bisect_right(_bounds(shares), rng.random())
+
+
+@lru_cache(maxsize=4)
+def _bounds(shares: tuple[float, ...]) -> list[float]:
+    bounds: list[float] = (np.cumsum(shares) / sum(shares)).tolist()
+    return bounds[:-1]
+
+
+def _atoms(mol: Mol) -> Iterator[Any]:
+    return map(mol.GetAtomWithIdx, range(mol.GetNumAtoms()))  # twice as fast as GetAtoms
+
+
+def _bonds(mol: Mol) -> Iterator[Any]:
+    return map(mol.GetBondWithIdx, range(mol.GetNumBonds()))
 
 
 @lru_cache(maxsize=1)
