@@ -2,8 +2,8 @@
 
 The best found are soon of one family, and nearly equal. Where their ten best have gained nothing
 for `patience` judged molecules, breeding goes on from strangers alone: nothing is forgotten, but
-the parents are only what came of these strangers. When that stands still too, all that is known
-is bred from together, until it stands still, and so on.
+the parents are only what came of these strangers. When that stands still too, the best of all and
+of this family take turns as parents, until that stands still, and so on.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ from __future__ import annotations
 from bisect import insort
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import zip_longest
 from typing import Any
 
 from tasks.molecules.design import Molecule, read
@@ -23,10 +24,10 @@ MEMBERS = 1024
 
 @dataclass
 class Families:
-    """What is bred from now: all that is known, or the family that began last."""
+    """What is bred from now: the family that began last, alone or with the best of all."""
 
     patience: int = 0  # judged molecules without a gain; 0: all that is known, always
-    apart: bool = False  # whether the family that began last is bred from alone
+    apart: bool = False  # whether the family is bred from alone
     own: list[tuple[float, str]] = field(default_factory=list)  # its rewards times -1, and SMILES
     best: list[float] = field(default_factory=list)  # of all known, `TOP` rewards times -1
     mark: float | None = None  # mean of the best ten when they last gained
@@ -44,9 +45,13 @@ class Families:
 
     def parents(self, known: Sequence[Molecule]) -> Sequence[Molecule]:
         """Return what to breed from, best first; `known` are the best of all."""
-        if not self.apart or not self.own:
-            return known
-        return [self._designs[text] for _, text in self.own]
+        own = [self._designs[text] for _, text in self.own]
+        if self.apart and own:
+            return own
+        turns = [
+            design for pair in zip_longest(known, own) for design in pair if design is not None
+        ]
+        return list({design.key: design for design in turns}.values())[: len(known)]
 
     def hear(self, designs: Sequence[Molecule], rewards: Sequence[float]) -> None:
         """Take in what was judged, and change over where it is time."""
@@ -71,7 +76,8 @@ class Families:
     def _change(self) -> None:
         self.apart, self.waited = not self.apart, 0
         self.mark = None if self.apart else -sum(self.best) / TOP
-        self.own, self._designs = [], {}
+        if self.apart:
+            self.own, self._designs = [], {}
 
     def state(self) -> dict[str, Any]:
         """Return plain data for a checkpoint."""
