@@ -11,6 +11,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import Any
+from zlib import crc32
 
 import numpy as np
 import torch
@@ -27,10 +28,11 @@ LEAST, MOST = 0.1, 1.0  # deviations added to the mean, each choice another numb
 
 @dataclass
 class Expectation:
-    """Learns from judged molecules: the `best` and the `latest` of them are kept."""
+    """Learns from judged molecules: the `best`, the `latest` and `others` at random are kept."""
 
-    best: int = 700
-    latest: int = 500
+    best: int = 500
+    latest: int = 300
+    others: int = 600  # which say what is worth little
     texts: list[str] = field(default_factory=list)  # oldest first
     rewards: list[float] = field(default_factory=list)
     seen: set[str] = field(default_factory=set)  # all that were judged, kept or not
@@ -38,7 +40,7 @@ class Expectation:
     _alike: torch.Tensor | None = None  # [N, N] similarities of those kept; None: not computed yet
 
     def learn(self, designs: Sequence[Molecule], rewards: Sequence[float]) -> None:
-        """Take in what was judged, and forget what is neither good nor recent."""
+        """Take in what was judged, and forget most of what is neither good nor recent."""
         texts = [*self.texts, *(design.text for design in designs)]
         values = np.array([*self.rewards, *rewards])
         self.seen.update(design.text for design in designs)
@@ -46,6 +48,9 @@ class Expectation:
         keep = np.zeros(len(texts), dtype=bool)
         keep[np.argsort(-values, kind="stable")[: self.best]] = True
         keep[-self.latest :] = True
+        left = np.flatnonzero(~keep)
+        marks = np.array([crc32(texts[place].encode()) for place in left])  # the same at any time
+        keep[left[np.argsort(marks, kind="stable")[: self.others]]] = True
         self.texts = [text for text, kept in zip(texts, keep, strict=True) if kept]
         self.rewards, self._bits = values[keep].tolist(), bits[keep]
         if self._alike is not None:

@@ -42,7 +42,7 @@ def test_it_is_a_gaussian_process() -> None:
 
 
 def test_the_best_and_the_latest_are_kept_and_come_back() -> None:
-    model, mols = Expectation(best=5, latest=4), [design.mol for design in NEW]
+    model, mols = Expectation(best=5, latest=4, others=0), [design.mol for design in NEW]
     rewards = [1.0] * 5 + [0.0] * 20 + [0.5] * 5
     for start in (0, 10, 20):
         model.learn(KNOWN[start : start + 10], rewards[start : start + 10])
@@ -52,6 +52,17 @@ def test_the_best_and_the_latest_are_kept_and_come_back() -> None:
     again.restore(model.state())
     for ours, theirs in zip(model.predict(mols), again.predict(mols), strict=True):
         assert (ours == theirs).all()
+
+
+def test_others_are_a_fair_sample_of_all() -> None:
+    """Whether one of the rest is kept depends on its text, not on when it was judged."""
+    whole, parts = (Expectation(best=2, latest=3, others=6) for _ in range(2))
+    rewards = [1.0, 0.9] + [0.0] * 28
+    whole.learn(KNOWN, rewards)
+    for start in range(0, 30, 5):
+        parts.learn(KNOWN[start : start + 5], rewards[start : start + 5])
+    assert parts.texts == whole.texts and len(whole.texts) == 11
+    assert {d.text for d in (*KNOWN[:2], *KNOWN[-3:])} < set(whole.texts)
 
 
 def test_it_chooses_better_children() -> None:
@@ -82,7 +93,8 @@ def test_contract() -> None:
 def test_what_was_judged_is_not_proposed_again() -> None:
     """Nor when the model has forgotten it, or a checkpoint lies between."""
     proposer, again = Genetic(surplus=2), Genetic(surplus=2)
-    proposer.expectation.best = proposer.expectation.latest = 3
+    proposer.expectation.best, proposer.expectation.latest = 3, 3
+    proposer.expectation.others = 0
     proposer.hear(KNOWN, [0.5] * 30)
     first = proposer(KNOWN, 30, np.random.default_rng(0))
     proposer.hear(first, [0.1] * len(first))
