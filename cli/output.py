@@ -69,9 +69,10 @@ def ties(result: Result) -> int:
 def table(found: Sequence[Found]) -> list[str]:
     """Return aligned lines: reward, raw scores, size, design."""
     names = list(found[0].scores)
+    # + 0.0 makes 0 of a minus 0
     rows = [["reward", *names, "size", "design"]]
     for one in found:
-        scores = [f"{one.scores.get(name, math.nan):.4g}" for name in names]
+        scores = [f"{one.scores.get(name, math.nan) + 0.0:.4g}" for name in names]
         design = re.sub(r"\d+\.\d{6,}(e[-+]?\d+)?", lambda m: f"{float(m[0]):.6g}", one.design)
         rows.append([f"{one.reward:.5g}", *scores, str(one.complexity), design])
     widths = [max(len(row[i]) for row in rows) for i in range(len(rows[0]) - 1)]
@@ -93,11 +94,11 @@ def write_files(
     if drawn is not None:
         run.write("progress.svg", drawn)
     shown = [task.parse(found.design) for found in result.best[:top]]
-    if shown:
-        run.write("best.svg", task.draw(shown))
-    if shown and task.exports is not None:
-        for name, text in task.exports(shown, result.best[:top]).items():
-            run.write(name, text)
+    files = {"best.svg": task.draw(shown)} if shown else {}
+    if shown and task.exports is not None:  # a task may draw again with what was measured
+        files |= task.exports(shown, result.best[:top])
+    for name, text in files.items():
+        run.write(name, text)
 
 
 def _told(told: Mapping[str, Any]) -> str:
@@ -156,10 +157,11 @@ def _csv(found: Iterable[Found], task: Task | None = None) -> str:
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
     last = [task.bucket_name] if task is not None and classify is not None else []
-    writer.writerow(["design", "reward", *names, "complexity", "step", "evaluation", *last])
+    places = [name for name in ("complexity", "step", "evaluation") if name not in names]
+    writer.writerow(["design", "reward", *names, *places, *last])
     for one in found:
         scores = [repr(one.scores.get(name, math.nan)) for name in names]
-        place = [one.complexity, one.step, one.evaluation]
+        place = [getattr(one, name) for name in places]
         own = [classify(task.parse(one.design))] if task is not None and classify else []
         writer.writerow([one.design, repr(one.reward), *scores, *place, *own])
     return text.getvalue()

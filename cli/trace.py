@@ -11,7 +11,7 @@ from designer.axes import ticks
 from designer.protocols import Floats
 
 _WIDTH, _HEIGHT = 640.0, 360.0  # pixels
-_LEFT, _RIGHT, _TOP, _BOTTOM = 64.0, 16.0, 34.0, 44.0
+_LEFT, _RIGHT, _TOP, _BOTTOM = 64.0, 36.0, 34.0, 44.0
 _LINES = {"best": "#1f6f78", "reward": "#e07a3f"}
 _SAID = {"best": "best so far", "reward": "mean of the step's samples"}
 _INK, _GRID = "#3b4a54", "#d8dde0"
@@ -55,7 +55,7 @@ def _axes(x_ticks: Floats, y_ticks: Floats) -> str:
     for value, share in zip(x_ticks, _share(x_ticks, x_ticks), strict=True):
         x = _LEFT + (_WIDTH - _LEFT - _RIGHT) * share
         shapes.append(f'<path d="M{x:.1f} {low:g}v5" stroke="{_INK}"/>')
-        shapes.append(_text(x, low + 18, f"{value:,.0f}", _INK, "middle"))
+        shapes.append(_text(x, low + 18, f"{value:,.10g}", _INK, "middle"))
     for value, share in zip(y_ticks, _share(y_ticks, y_ticks), strict=True):
         y = low - (low - high) * share
         shapes.append(f'<path d="M{_LEFT:g} {y:.1f}H{_WIDTH - _RIGHT:g}" stroke="{_GRID}"/>')

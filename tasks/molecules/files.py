@@ -1,4 +1,4 @@
-"""Molecules as files that other programs read: SMILES, and SDF with everything known of each."""
+"""Molecules as files: SMILES, SDF with everything known of each, and the structures drawn."""
 
 from __future__ import annotations
 
@@ -6,12 +6,16 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from tasks.molecules.design import Molecule
+from tasks.molecules.view import draw, legend
 
 
 def files(designs: Sequence[Molecule], found: Sequence[Any] = ()) -> Mapping[str, str]:
-    """Return `best.smi` and `best.sdf`; `found` [N] tells what was measured of each design."""
+    """Return `best.smi`, `best.sdf` and `best.svg`; `found` [N] tells what was measured of each."""
     known = [_facts(design, i, found) for i, design in enumerate(designs)]
-    return {"best.smi": _smi(designs, known), "best.sdf": _sdf(designs, known)}
+    pairs = enumerate(zip(designs, found, strict=False), start=1)
+    legends = [legend(design, rank, one) for rank, (design, one) in pairs]
+    drawn = draw(designs, legends if len(legends) == len(designs) else None)
+    return {"best.smi": _smi(designs, known), "best.sdf": _sdf(designs, known), "best.svg": drawn}
 
 
 def _facts(design: Molecule, place: int, found: Sequence[Any]) -> dict[str, str]:

@@ -10,7 +10,7 @@ from typing import Any
 from tasks.molecules.design import Molecule
 
 CELL = (240, 200)  # width and height of one structure, pixels
-LEGEND = 22  # height of the line of text below it
+LINE = 13  # height of a line of text below it
 COLUMNS = 4
 
 
@@ -39,31 +39,44 @@ def show(design: Molecule) -> str:
 def draw(designs: Sequence[Molecule], legends: Sequence[str] | None = None) -> str:
     """Return one SVG document with the structures in a grid, four a row, SMILES below each.
 
-    `legends` replaces the SMILES; every text is escaped.
+    `legends` replaces the SMILES, of one line or several; every text is escaped.
     """
     texts = [design.smiles for design in designs] if legends is None else list(legends)
     columns = max(1, min(COLUMNS, len(designs)))
     rows = -(-len(designs) // columns)
-    width, height = columns * CELL[0], rows * (CELL[1] + LEGEND)
+    lines = max((1 + text.count("\n") for text in texts), default=1)
+    width, high = columns * CELL[0], CELL[1] + LINE * lines + 10
     head = (
-        f'<svg xmlns="http://www.w3.org/2000/svg" width="{width}" height="{height}" '
-        f'viewBox="0 0 {width} {height}"><rect width="100%" height="100%" fill="#fff"/>'
+        f'<svg xmlns="http://www.w3.org/2000/svg" width="{width}" height="{rows * high}" '
+        f'viewBox="0 0 {width} {rows * high}"><rect width="100%" height="100%" fill="#fff"/>'
     )
     cells = [
-        _cell(design, text, (i % columns) * CELL[0], (i // columns) * (CELL[1] + LEGEND))
+        _cell(design, text, (i % columns) * CELL[0], (i // columns) * high)
         for i, (design, text) in enumerate(zip(designs, texts, strict=True))
     ]
     return head + "".join(cells) + "</svg>"
 
 
+def legend(design: Molecule, rank: int, found: Any) -> str:
+    """Return what is written below a structure: rank and reward, raw scores, SMILES."""
+    scores = ", ".join(f"{name} {value:.3g}" for name, value in found.scores.items())
+    return f"{rank}: reward {found.reward:.4g}\n{scores}\n{design.smiles}"
+
+
 def _cell(design: Molecule, text: str, x: int, y: int) -> str:
-    short = text if len(text) <= 38 else text[:37] + "…"
+    said = [
+        f'<tspan x="{CELL[0] // 2}" y="{CELL[1] + LINE * row}">{escape(_short(line))}</tspan>'
+        for row, line in enumerate(text.split("\n"), start=1)
+    ]
     return (
         f'<g transform="translate({x},{y})">{_structure(design)}'
-        f'<text x="{CELL[0] // 2}" y="{CELL[1] + 12}" text-anchor="middle" '
-        f'font-family="monospace" font-size="10" fill="#444"><title>{escape(text)}</title>'
-        f"{escape(short)}</text></g>"
+        f'<text text-anchor="middle" font-family="monospace" font-size="10" fill="#444">'
+        f"<title>{escape(text)}</title>{''.join(said)}</text></g>"
     )
+
+
+def _short(text: str) -> str:
+    return text if len(text) <= 38 else text[:37] + "…"
 
 
 def _structure(design: Molecule) -> str:

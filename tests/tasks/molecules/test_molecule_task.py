@@ -3,8 +3,10 @@ import xml.etree.ElementTree as ElementTree
 import pytest
 
 from designer.errors import InputError
+from designer.memory import Found
 from designer.protocols import Design
 from tasks.molecules.design import parse
+from tasks.molecules.files import files
 from tasks.molecules.task import bucket, task
 from tasks.molecules.view import draw, show
 
@@ -44,3 +46,15 @@ def test_the_grid_is_one_document_with_escaped_texts() -> None:
     assert titles == ["<script>alert(1)</script>", "a & b", '"', "]]>", "x" * 99]
     assert len(list(root.iter(f"{name}path"))) > 10
     assert ElementTree.fromstring(draw([])) is not None
+
+
+def test_the_exported_drawing_says_rank_reward_and_scores() -> None:
+    designs = [parse("CCO"), parse("c1ccccc1")]
+    found = [
+        Found(design.smiles, 0.5, {"qed": 0.41, "mw": 46.07}, 3, 0, 1, "", 0.5)
+        for design in designs
+    ]
+    root = ElementTree.fromstring(files(designs, found)["best.svg"])
+    lines = [node.text for node in root.iter("{http://www.w3.org/2000/svg}tspan")]
+    assert lines[:3] == ["1: reward 0.5", "qed 0.41, mw 46.1", "CCO"] and lines[5] == "c1ccccc1"
+    assert float(root.attrib["height"]) >= 200 + 3 * 13

@@ -167,8 +167,8 @@ def test_a_plot_stays_in_its_frame_with_round_numbers_around() -> None:
     said = [e.text for e in root.iter() if e.tag.endswith("text")]
     assert {"0", "0.5", "1", "1.5", "2"} <= set(said) and "x" in said and "y" in said
     windows = [e for e in root if e.tag.endswith("svg")]  # what is drawn outside is cut off
-    assert len(windows) == 1 and any(e.tag.endswith("polyline") for e in windows[0])
-    assert not any(e.tag.endswith(("polyline", "circle")) for e in root)
+    assert len(windows) == 1 and any(e.tag.endswith("path") for e in windows[0])
+    assert not any(e.tag.endswith("circle") for e in root)
 
 
 def test_prediction_and_measurement_share_their_axes() -> None:
@@ -178,3 +178,39 @@ def test_prediction_and_measurement_share_their_axes() -> None:
     root = ElementTree.fromstring(view.draw([twice], table))
     said = [e.text for e in root.iter() if e.tag.endswith("text")]
     assert said.count("20") == said.count("80") == 2
+
+
+def texts(document):
+    return [e.text for e in ElementTree.fromstring(document).iter() if e.tag.endswith("text")]
+
+
+def test_axes_have_round_numbers_and_wide_data_logarithmic_ones():
+    x = np.array([[0.4], [1.0], [5.0], [30.0]])
+    wide = make_table(x, 365 * x[:, 0] ** 1.5, ["a"], target="days")
+    lib = library(["mul", "sqrt"], wide.variables)
+    said = texts(view.draw([parse("365*a*sqrt(a)", lib)], wide))
+    assert said[1:3] == ["a", "days"] and said[3:] == ["1", "10", "100", "1,000", "10,000"]
+    narrow = make_table(x, x[:, 0] - 3, ["a"], target="left")
+    lib = library(["sub"], narrow.variables)
+    said = texts(view.draw([parse("a - 3", lib)], narrow))
+    across = ["0", "5", "10", "15", "20", "25", "30"]
+    assert said[3:] == across + across[:-1]
+
+
+def test_equal_functions_are_drawn_once_and_stand_ins_explained():
+    x = np.linspace(1, 2, 9)[:, None]
+    table = make_table(x, x[:, 0] ** 2, ["v [m/s]"], target="E")
+    lib = library(["mul", "square", "add"], table.variables)
+    exprs = [parse(text, lib) for text in ("x0*x0", "x0**2", "x0*x0 + x0")]
+    titles = [said for said in texts(view.draw(exprs, table)) if " = " in (said or "")]
+    assert titles == ["E = x0*x0   (x0: v [m/s])", "E = x0*x0 + x0   (x0: v [m/s])"]
+
+
+def test_a_curve_stays_in_its_frame_and_breaks_where_it_is_nowhere():
+    x = np.linspace(-1, 1, 9)[:, None]
+    table = make_table(x, x[:, 0], ["x"])
+    lib = library(["log", "div"], table.variables)
+    document = ElementTree.fromstring(view.draw([parse("log(x)", lib)], table))
+    inner = [e for e in document.iter() if e.tag.endswith("svg")][1]
+    curve = inner[0].attrib["d"]
+    assert curve.count("M") == 1 and 95 <= curve.count("L") <= 105  # only the positive half
