@@ -9,6 +9,8 @@ import typer
 
 from cli.options import Options, with_options
 
+_LAW = "What is known of the law"
+
 
 @with_options
 def equation(
@@ -16,51 +18,101 @@ def equation(
     options: Options,
     target: Annotated[
         list[str] | None,
-        typer.Option(help="Column to explain. Without it, the last one. Repeat for several."),
+        typer.Option(
+            metavar="COLUMN",
+            help="Column to explain. Without it, the last one. Repeat for several.",
+        ),
     ] = None,
     inputs: Annotated[
         list[str] | None,
-        typer.Option("--input", help="Column to explain by; repeat. Without it, all others."),
+        typer.Option(
+            "--input",
+            metavar="COLUMN",
+            help="Column to explain by; repeat. Without it, all others.",
+        ),
     ] = None,
-    ignore: Annotated[list[str] | None, typer.Option(help="Column to leave out; repeat.")] = None,
-    weights: Annotated[str | None, typer.Option(help="Column of sample weights.")] = None,
+    ignore: Annotated[
+        list[str] | None, typer.Option(metavar="COLUMN", help="Column to leave out; repeat.")
+    ] = None,
+    weights: Annotated[
+        str | None, typer.Option(metavar="COLUMN", help="Column of sample weights.")
+    ] = None,
     category: Annotated[
-        str | None, typer.Option(help="Column of labels: each has constants of its own.")
+        str | None,
+        typer.Option(metavar="COLUMN", help="Column of labels: each has constants of its own."),
     ] = None,
     missing: Annotated[
-        str | None, typer.Option(help="Rows with empty cells: drop (and count) or refuse.")
+        str | None,
+        typer.Option(
+            metavar="drop|refuse",
+            help="What to do with rows that have empty cells; dropped rows are counted.",
+        ),
     ] = None,
     split: Annotated[
-        float | None, typer.Option(help="Share of rows held out to judge the result, as 0.2.")
+        float | None,
+        typer.Option(metavar="SHARE", help="Share of rows held out to judge the result, as 0.2."),
     ] = None,
     sample: Annotated[
-        int | None, typer.Option(help="Rows to search on (all are fitted at the end); 0 for all.")
+        int | None,
+        typer.Option(metavar="N", help="Rows to search on (all are fitted at the end); 0 for all."),
     ] = None,
     select: Annotated[
-        str | None, typer.Option(help="Inputs of a wide table to keep: auto, all, or how many.")
+        str | None,
+        typer.Option(
+            metavar="auto|all|N", help="Inputs of a wide table to keep: auto, all, or how many."
+        ),
     ] = None,
     units: Annotated[
-        Path | None, typer.Option(help="CSV of name,unit: equations must balance.")
+        Path | None,
+        typer.Option(
+            metavar="FILE", rich_help_panel=_LAW, help="CSV of name,unit: equations must balance."
+        ),
     ] = None,
     guess: Annotated[
         list[str] | None,
-        typer.Option(help="Formula to start from; single letters are fitted: 'a*x + b'. Repeat."),
+        typer.Option(
+            metavar="FORMULA",
+            rich_help_panel=_LAW,
+            help="Formula to start from; single letters are fitted: 'a*x + b'. Repeat.",
+        ),
     ] = None,
     form: Annotated[
         str | None,
-        typer.Option(help="How it is put together: 'f(x)*g(y) + a', f and g are searched."),
+        typer.Option(
+            metavar="FORM",
+            rich_help_panel=_LAW,
+            help="How it is put together: 'f(x)*g(y) + a', f and g are searched.",
+        ),
     ] = None,
     increasing: Annotated[
-        list[str] | None, typer.Option(help="Input with which the law never falls; repeat.")
+        list[str] | None,
+        typer.Option(
+            metavar="COLUMN",
+            rich_help_panel=_LAW,
+            help="Input with which the law never falls; repeat.",
+        ),
     ] = None,
     decreasing: Annotated[
-        list[str] | None, typer.Option(help="Input with which the law never rises; repeat.")
+        list[str] | None,
+        typer.Option(
+            metavar="COLUMN",
+            rich_help_panel=_LAW,
+            help="Input with which the law never rises; repeat.",
+        ),
     ] = None,
-    positive: Annotated[bool, typer.Option("--positive", help="The law is never below 0.")] = False,
-    negative: Annotated[bool, typer.Option("--negative", help="The law is never above 0.")] = False,
+    positive: Annotated[
+        bool, typer.Option("--positive", rich_help_panel=_LAW, help="The law is never below 0.")
+    ] = False,
+    negative: Annotated[
+        bool, typer.Option("--negative", rich_help_panel=_LAW, help="The law is never above 0.")
+    ] = False,
     score: Annotated[
         list[str] | None,
-        typer.Option(help="Formula to fit and judge, without any search. Repeat."),
+        typer.Option(
+            metavar="FORMULA",
+            rich_help_panel=_LAW,
+            help="Formula to fit and judge, without any search. Repeat.",
+        ),
     ] = None,
 ) -> None:
     """Discover an equation in a CSV."""

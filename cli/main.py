@@ -24,8 +24,13 @@ app = typer.Typer(
     pretty_exceptions_show_locals=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-app.add_typer(prior_options.app, name="prior")
-app.add_typer(bench_options.app, name="bench")
+
+SEARCH, PEOPLE, LOOK, MEASURE = (
+    "Search",
+    "Search with people",
+    "Before and after",
+    "Check, teach, measure",
+)
 
 Campaign = Annotated[Path, typer.Argument(metavar="CAMPAIGN.toml", help="A campaign file.")]
 Directory = Annotated[Path, typer.Argument(metavar="DIR", help="The directory of a run.")]
@@ -48,27 +53,37 @@ def _root(
     """Inverse design by policy gradients: equations, folds, molecules, and your own tasks."""
 
 
-app.command()(equation_options.equation)
+app.command(rich_help_panel=SEARCH)(equation_options.equation)
 
 
-@app.command()
+@app.command(rich_help_panel=SEARCH)
 @with_options
 def fold(
     options: Options,
     sequence: Annotated[
-        str | None, typer.Argument(metavar="[SEQUENCE|FILE]", help="Letters, or a FASTA file.")
+        str | None, typer.Argument(metavar="SEQUENCE|FILE", help="Letters, or a FASTA file.")
     ] = None,
-    lattice: Annotated[str, typer.Option(help="square, triangular, cubic or fcc.")] = "square",
-    energy: Annotated[str, typer.Option(help="hp, mj, mj-reduced, or a matrix file.")] = "hp",
-    target_energy: Annotated[float | None, typer.Option(help="Stop at a fold so low.")] = None,
+    lattice: Annotated[
+        str, typer.Option(metavar="NAME", help="square, triangular, cubic or fcc.")
+    ] = "square",
+    energy: Annotated[
+        str, typer.Option(metavar="NAME|FILE", help="hp, mj, mj-reduced, or a matrix file.")
+    ] = "hp",
+    target_energy: Annotated[
+        float | None, typer.Option(metavar="E", help="Stop at a fold with so little.")
+    ] = None,
     design: Annotated[
         str | None, typer.Option(metavar="TARGET", help="Design a sequence for this fold.")
     ] = None,
     pattern: Annotated[
-        str | None, typer.Option(help="--design: a letter a residue, ? for any, * for the rest.")
+        str | None,
+        typer.Option(
+            metavar="LETTERS", help="--design: a letter a residue, ? for any, * for the rest."
+        ),
     ] = None,
     composition: Annotated[
-        str | None, typer.Option(help="--design: shares or numbers: H=0.4..0.6, H=7..9.")
+        str | None,
+        typer.Option(metavar="BOUNDS", help="--design: shares or numbers: H=0.4..0.6, H=7..9."),
     ] = None,
 ) -> None:
     """Fold a chain to its lowest contact energy on a lattice, or design one for a fold."""
@@ -88,15 +103,18 @@ def fold(
     start(folding.design(design, lattice, energy, wishes), options)
 
 
-@app.command()
+@app.command(rich_help_panel=SEARCH)
 @with_options
 def molecule(
     options: Options,
     objective: Annotated[
-        str, typer.Argument(metavar="[OBJECTIVE]", help="An oracle's name, or FILE.py:FUNCTION.")
+        str, typer.Argument(metavar="OBJECTIVE", help="An oracle's name, or FILE.py:FUNCTION.")
     ] = "qed",
     prior: Annotated[
-        str | None, typer.Option(help="A taught prior to start from: its directory, or a name.")
+        str | None,
+        typer.Option(
+            metavar="DIR|NAME", help="A taught prior to start from: its directory, or a name."
+        ),
     ] = None,
     scaffold: Annotated[
         str | None,
@@ -105,13 +123,13 @@ def molecule(
         ),
     ] = None,
     representation: Annotated[
-        str | None, typer.Option(help="graph (atom by atom), fragments, or smiles.")
+        str | None, typer.Option(metavar="NAME", help="graph (atom by atom), fragments, or smiles.")
     ] = None,
     begin: Annotated[
         Path | None,
         typer.Option("--start", metavar="FILE", help="Molecules to begin from; they are judged."),
     ] = None,
-    preset: Annotated[str | None, typer.Option(help=MOLECULE_PRESETS)] = None,
+    preset: Annotated[str | None, typer.Option(metavar="NAME", help=MOLECULE_PRESETS)] = None,
 ) -> None:
     """Design molecules for an objective."""
     from cli.presets import molecule
@@ -123,7 +141,7 @@ def molecule(
     start(document, options.trusting() if trusted else options)
 
 
-@app.command()
+@app.command(rich_help_panel=SEARCH)
 @with_options
 def run(campaign: Campaign, options: Options) -> None:
     """Run any campaign file."""
@@ -133,7 +151,7 @@ def run(campaign: Campaign, options: Options) -> None:
     start(config.load(campaign), options)
 
 
-@app.command()
+@app.command(rich_help_panel=SEARCH)
 @with_options
 def resume(directory: Directory, options: Options) -> None:
     """Continue an interrupted run, or one whose limit is raised (--time, --budget)."""
@@ -142,7 +160,7 @@ def resume(directory: Directory, options: Options) -> None:
     resume(directory, options)
 
 
-@app.command()
+@app.command(rich_help_panel=PEOPLE)
 @with_options(only=(*LITTLE, "seed", "device", "out", "workers", "assignments"))
 def ask(
     directory: Annotated[
@@ -157,7 +175,7 @@ def ask(
     ask(directory, count, options)
 
 
-@app.command()
+@app.command(rich_help_panel=PEOPLE)
 @with_options(only=(*LITTLE, "top"))
 def tell(
     directory: Directory,
@@ -172,7 +190,7 @@ def tell(
     tell(directory, results, options)
 
 
-@app.command()
+@app.command(rich_help_panel=LOOK)
 @with_options(only=(*LITTLE, "top"))
 def report(directory: Directory, options: Options) -> None:
     """Print what a run found so far and write its exports again."""
@@ -181,7 +199,7 @@ def report(directory: Directory, options: Options) -> None:
     report_on(directory, options)
 
 
-@app.command()
+@app.command(rich_help_panel=LOOK)
 @with_options(only=LITTLE)
 def validate(campaign: Campaign, options: Options) -> None:
     """Check a campaign file, its data and its oracles without running it."""
@@ -190,13 +208,13 @@ def validate(campaign: Campaign, options: Options) -> None:
     validate(campaign, options)
 
 
-@app.command()
+@app.command(rich_help_panel=LOOK)
 @with_options(only=(*LITTLE, "assignments"))
 def score(
     oracle: Annotated[str, typer.Argument(metavar="ORACLE", help="A name, or FILE.py:FUNCTION.")],
     options: Options,
     file: Annotated[
-        str, typer.Argument(metavar="[FILE|-]", help="Designs, one a line. Without it, stdin.")
+        str, typer.Argument(metavar="FILE|-", help="Designs, one a line. Without it, stdin.")
     ] = "-",
     task: Annotated[
         str | None, typer.Option(help="The designs' task, where it is not plain.")
@@ -221,10 +239,10 @@ def score(
     score(oracle, file, task, options, skip)
 
 
-@app.command("list")
+@app.command("list", rich_help_panel=LOOK)
 def list_(
     what: Annotated[
-        str, typer.Argument(metavar="[WHAT]", help="tasks, oracles, penalties, policies, ...")
+        str, typer.Argument(metavar="WHAT", help="tasks, oracles, penalties, policies, ...")
     ] = "",
 ) -> None:
     """List what can be named in a campaign file, with its settings."""
@@ -233,7 +251,7 @@ def list_(
     listing(what)
 
 
-@app.command()
+@app.command(rich_help_panel=LOOK)
 def init(
     kind: Annotated[
         str,
@@ -249,18 +267,22 @@ def init(
     init(kind, out)
 
 
-@app.command()
+@app.command(rich_help_panel=MEASURE)
 @with_options(only=("allow_plugins", "debug"))
 def doctor(
     options: Options,
     campaign: Annotated[
-        Path | None, typer.Argument(metavar="[CAMPAIGN.toml]", help="A campaign to try out.")
+        Path | None, typer.Argument(metavar="CAMPAIGN.toml", help="A campaign to try out.")
     ] = None,
 ) -> None:
     """Say whether this installation, this machine and a campaign work, with remedies."""
     from cli.doctor import doctor
 
     doctor(campaign, allow_plugins=options.allow_plugins)
+
+
+app.add_typer(prior_options.app, name="prior", rich_help_panel=MEASURE)
+app.add_typer(bench_options.app, name="bench", rich_help_panel=MEASURE)
 
 
 def main(arguments: list[str] | None = None) -> None:

@@ -6,36 +6,50 @@ import inspect
 import typing
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, fields, replace
+from functools import partial
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
 MOLECULE_PRESETS = "scratch, prior (the default where one is there) or plausible."
-Seed = Annotated[int | None, typer.Option(help="Same seed, same run. Without it, 0.")]
+_search = partial(typer.Option, rich_help_panel="Campaign options")
+_output = partial(typer.Option, rich_help_panel="Output options")
+
+Seed = Annotated[int | None, _search(metavar="N", help="Same seed, same run. Without it, 0.")]
 Device = Annotated[
-    str | None, typer.Option(help="auto (a GPU where there is one), cpu, cuda or cuda:N.")
+    str | None,
+    _search(metavar="NAME", help="auto (a GPU where there is one), cpu, cuda or cuda:N."),
 ]
-Out = Annotated[Path | None, typer.Option(help="Run directory; runs/TASK-TIME-ID without it.")]
-Budget = Annotated[int | None, typer.Option(help="Most designs the oracles may judge.")]
-Seconds = Annotated[float | None, typer.Option(help="Most seconds of search.")]
-Workers = Annotated[int | None, typer.Option(help="Processes that judge designs; 1 without it.")]
+Out = Annotated[
+    Path | None, _search(metavar="DIR", help="Run directory; runs/TASK-TIME-ID without it.")
+]
+Budget = Annotated[
+    int | None, _search(metavar="N", help="Most designs the oracles may judge; repeats are free.")
+]
+Seconds = Annotated[float | None, _search(metavar="SECONDS", help="Most seconds of search.")]
+Workers = Annotated[
+    int | None, _search(metavar="N", help="Processes that judge designs; 1 without it.")
+]
 Grace = Annotated[
-    float | None, typer.Option(help="Seconds that Ctrl-C or SIGTERM gives a step; 30 without it.")
+    float | None,
+    _search(metavar="SECONDS", help="What Ctrl-C or SIGTERM gives a step; 30 without it."),
 ]
 Assignments = Annotated[
     list[str] | None,
-    typer.Option(
-        "--set", metavar="KEY=VALUE", help="Set a campaign value, such as policy.hidden=64."
+    _search(
+        "--set",
+        metavar="KEY=VALUE",
+        help="Set a value of the campaign file, as policy.hidden=64; repeat.",
     ),
 ]
-Top = Annotated[int, typer.Option(help="Designs shown and drawn.", min=1)]
-AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON object instead of text.")]
-Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="No progress, only results and errors.")]
-Debug = Annotated[bool, typer.Option("--debug", help="Show the traceback of an error.")]
 Trust = Annotated[
-    bool, typer.Option("--allow-plugins", help="Run the user code that the campaign file names.")
+    bool, _search("--allow-plugins", help="Run the user code that the campaign file names.")
 ]
+Top = Annotated[int, _output(metavar="N", help="Designs shown and drawn.", min=1)]
+AsJson = Annotated[bool, _output("--json", help="Print one JSON object instead of text.")]
+Quiet = Annotated[bool, _output("--quiet", "-q", help="No progress, only results and errors.")]
+Debug = Annotated[bool, _output("--debug", help="Show the traceback of an error.")]
 
 
 @dataclass(frozen=True)

@@ -80,7 +80,7 @@ def _usage(problem: Any, arguments: list[str]) -> int:
     if type(problem).__name__ == "NoArgsIsHelpError":
         print(context.get_help())
         return 2
-    text = " ".join(problem.format_message().split()).rstrip(".")
+    text = " ".join(problem.format_message().split()).rstrip(".").removeprefix("Invalid value: ")
     path = context.command_path if context is not None else "designer"
     return _say(f"{text}; see `{path} --help`", 2)
 

@@ -26,7 +26,7 @@ OWN = {  # options that only one task reads
 def train(
     context: typer.Context,
     file: Annotated[
-        Path | None, typer.Argument(metavar="[FILE.smi]", help="SMILES, one a line; or a CSV; .gz.")
+        Path | None, typer.Argument(metavar="FILE.smi", help="SMILES, one a line; or a CSV; .gz.")
     ] = None,
     out: Annotated[Path, typer.Option(help="Directory of the prior.")] = Path("prior"),
     dataset: Annotated[

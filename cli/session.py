@@ -184,6 +184,13 @@ def report(campaign: Campaign, run: RunDirectory, result: Result, options: Optio
     told = pareto.write(campaign, run)
     if told is not None and not options.quiet:
         print(told, file=sys.stderr)
+    lost, why = run.store.unmeasured()
+    if lost and not options.quiet:
+        print(
+            f"{lost:,} of {result.evaluations:,} evaluations gave no value (the last: {why}); "
+            "nothing was learned from them, and campaign.sqlite says why of each",
+            file=sys.stderr,
+        )
     credit = by_part(campaign, result.best[: options.top])
     if options.as_json:
         found = output.as_object(task, result, run.path, told_by_task)

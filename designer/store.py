@@ -146,6 +146,15 @@ class Store:
         for rowid, key, text, columns, error, attempts, completed in rows:
             yield Evaluation(rowid, key, text, _loads(columns), error, attempts, completed)
 
+    def unmeasured(self) -> tuple[int, str]:
+        """Return how many evaluations lack a value, and why the last of them does."""
+        rows = self._db.execute(
+            "SELECT count(*), error, max(id) FROM evaluations "
+            "WHERE error IS NOT NULL OR columns LIKE '%: null%'"
+        )
+        count, error, _ = next(rows)  # SQLite takes `error` from the row of the largest id
+        return int(count), error or "the oracle returned NaN"
+
     def parts(self) -> Iterator[Part]:
         """Yield what single oracles said of designs whose evaluation is not complete."""
         rows = self._db.execute(

@@ -84,8 +84,9 @@ class UniqueFold:
         twins = self._maps.twins(word)
         if twins > 1:
             raise InputError(
-                f"target {self.target} has the same contacts as {twins - 1} other folds, so no HP "
-                "sequence has it as its only ground state; choose a more compact fold"
+                f"target {self.target} has the same contacts as {twins - 1} other "
+                f"{'fold' if twins == 2 else 'folds'}, so no HP sequence has it as its only ground "
+                "state; choose a more compact fold"
             )
         return word
 

@@ -7,8 +7,9 @@ only the first is drawn.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import cache
 from xml.sax.saxutils import escape
 
 import numpy as np
@@ -18,10 +19,12 @@ from designer.protocols import Floats
 from tasks.folding.design import Fold
 from tasks.folding.energy import Matrix, matrix_named
 from tasks.folding.lattices import Ints, lattice_named
+from tasks.folding.recheck import recheck
 from tasks.folding.sequence import hp_string
 from tasks.folding.view import caption
 
 _PANEL, _MARGIN, _TITLE, _UNIT = 300.0, 26.0, 44.0, 46.0  # pixels; _UNIT = the longest a bond gets
+_LEGEND = 30.0  # height of the line below all panels
 _COLUMNS = 3
 _FILLED, _OPEN, _EDGE, _CHAIN, _CONTACT = "#1f6f78", "#f7f3e9", "#3b4a54", "#5c6b75", "#e07a3f"
 _TURNS = (20.0, 80.0, 140.0)  # degrees about the vertical for the three views
@@ -40,10 +43,19 @@ class _Scene:
     fold: Fold
 
 
-def draw(folds: Sequence[Fold], matrix: str = "hp") -> str:
-    """Return an SVG document with a panel for each fold, and for folds alike only one."""
+def draw(
+    folds: Sequence[Fold],
+    matrix: str = "hp",
+    proven: Callable[[float], bool] = lambda energy: False,
+) -> str:
+    """Return an SVG document with a panel for each fold, and for folds alike only one.
+
+    `proven` says whether no fold has less energy; it is asked of the lowest only.
+    """
     known = matrix_named(matrix)
-    panels = [_panel(fold, known, more) for fold, more in _unlike(folds, known)]
+    lowest = min((recheck(fold, known) for fold in folds), default=0.0)
+    sure = cache(lambda energy: energy <= lowest and proven(energy))
+    panels = [_panel(fold, known, more, sure) for fold, more in _unlike(folds, known)]
     width = max((p[0] for p in panels), default=_PANEL)
     height = max((p[1] for p in panels), default=_TITLE)
     columns = max(1, min(_COLUMNS if width <= _PANEL else 1, len(panels)))
@@ -52,8 +64,10 @@ def draw(folds: Sequence[Fold], matrix: str = "hp") -> str:
     for i, (_, _, shapes) in enumerate(panels):
         x, y = (i % columns) * width, (i // columns) * height
         body.append(f'<g transform="translate({x:g} {y:g})">{shapes}</g>')
-    size = f'width="{columns * width:g}" height="{max(1, rows) * height:g}"'
-    box = f'viewBox="0 0 {columns * width:g} {max(1, rows) * height:g}"'
+    across, down = columns * width, max(1, rows) * height
+    body.append(_legend(across / 2, down + _LEGEND / 2))
+    size = f'width="{across:g}" height="{down + _LEGEND:g}"'
+    box = f'viewBox="0 0 {across:g} {down + _LEGEND:g}"'
     font = 'font-family="Helvetica, Arial, sans-serif"'
     paper = '<rect width="100%" height="100%" fill="#ffffff"/>'
     head = f'<svg xmlns="http://www.w3.org/2000/svg" {size} {box} {font}>'
@@ -75,7 +89,9 @@ def _unlike(folds: Sequence[Fold], matrix: Matrix) -> list[tuple[Fold, int]]:
     return [(fold, more) for (fold, _), more in zip(kept, followed, strict=True)]
 
 
-def _panel(fold: Fold, matrix: Matrix, more: int) -> tuple[float, float, str]:
+def _panel(
+    fold: Fold, matrix: Matrix, more: int, proven: Callable[[float], bool]
+) -> tuple[float, float, str]:
     """Return width, height and the shapes of one fold with its title: `more` are like it."""
     points = lattice_named(fold.lattice).cartesian(fold.coordinates)
     contacts = _contacts(fold, matrix)
@@ -94,15 +110,35 @@ def _panel(fold: Fold, matrix: Matrix, more: int) -> tuple[float, float, str]:
         middle = (scene.spots.max(axis=0) + scene.spots.min(axis=0)) / 2
         shift = (_PANEL * (i + 0.5), _TITLE + (height - _TITLE) / 2)
         views.append(_shapes(scene, (scene.spots - middle) * unit + shift, unit))
-    energy, what = caption(fold, matrix)
+    energy, what = caption(fold, matrix, proven)
     title = _title((energy, f"{what}, {more} more alike" if more else what), width / 2)
     return width, height, title + "".join(views)
 
 
+def _legend(middle: float, y: float) -> str:
+    """Return one line that says what the shapes are."""
+    x, line = middle - 142, f'y1="{y:g}" y2="{y:g}"'
+    dot, ring = f'cy="{y:g}" r="6" stroke="{_EDGE}"', f'cy="{y:g}" fill="none" stroke="{_CONTACT}"'
+    shapes = [
+        f'<circle cx="{x:g}" fill="{_FILLED}" {dot}/>',
+        f'<circle cx="{x + 100:g}" fill="{_OPEN}" {dot}/>',
+        f'<circle cx="{x + 156:g}" r="7" stroke-width="2" {ring}/>',
+        f'<line x1="{x + 204:g}" x2="{x + 226:g}" {line} stroke="{_CONTACT}" stroke-width="3" '
+        'stroke-dasharray="4 5" stroke-linecap="round"/>',
+    ]
+    said = {11: "hydrophobic", 111: "polar", 168: "first", 234: "attraction"}
+    shapes += [
+        f'<text x="{x + at:g}" y="{y + 4:g}" font-size="11" fill="{_CHAIN}">{name}</text>'
+        for at, name in said.items()
+    ]
+    return "".join(shapes)
+
+
 def _title(lines: tuple[str, str], middle: float) -> str:
     sign = lines[0].replace(" -", " \N{MINUS SIGN}")
+    size = min(15.0, (2 * middle - 16) / (0.6 * len(sign)))  # a long one is written smaller
     return (
-        f'<text x="{middle:g}" y="24" font-size="15" font-weight="bold" fill="{_EDGE}" '
+        f'<text x="{middle:g}" y="24" font-size="{size:.3g}" font-weight="bold" fill="{_EDGE}" '
         f'text-anchor="middle">{escape(sign)}</text>'
         f'<text x="{middle:g}" y="40" font-size="11" fill="{_CHAIN}" text-anchor="middle">'
         f"{escape(lines[1])}</text>"

@@ -80,7 +80,7 @@ def task(
         environment=env,
         parse=partial(parse_fold, sequence=chain, lattice=lattice),
         show=partial(show, matrix=name, proven=proof.by_enumeration),
-        draw=partial(draw, matrix=name),
+        draw=partial(draw, matrix=name, proven=proof.by_enumeration),
         exports=partial(_files, matrix=name, env=env, density=density),
         proposer=_proposer(search, env, straight, search_steps, search_threads, goal, grown),
         bucket=contact_class,

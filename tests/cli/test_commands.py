@@ -17,6 +17,7 @@ import pytest
 
 from cli.presets import campaigns
 from designer import checkpoint
+from designer.store import Store
 
 CHAIN = "HPHPPHHPHPPHPHHPPHPH"
 QUICK = ("--set", "campaign.batch_size=16", "--set", "policy.hidden=8", "--quiet")
@@ -338,3 +339,20 @@ def test_a_bug_is_said_to_be_one(ran: Ran, monkeypatch: pytest.MonkeyPatch) -> N
     code, out, err = ran("fold", CHAIN)
     assert (code, out) == (1, "") and err.startswith("designer: a bug: ZeroDivisionError: oops")
     assert "Traceback" in ran("fold", CHAIN, "--debug")[2]
+
+
+def test_designs_that_could_not_be_measured_are_told(ran: Ran) -> None:
+    Path("own.py").write_text(
+        "def share(fold: str) -> float:\n"
+        "    if fold.count('U') % 3 == 2:\n"
+        "        raise ValueError('no licence')\n"
+        "    return fold.count('R') / len(fold)\n"
+    )
+    Path("c.toml").write_text(
+        '[campaign]\nbudget = 30\nbatch_size = 16\n[task]\nkind = "folding"\n'
+        f'sequence = "{CHAIN}"\n[policy]\nhidden = 8\n[[objective]]\nkind = "own.py:share"\n'
+    )
+    code, _, err = ran("run", "c.toml", "--allow-plugins", "--out", "run")
+    lost = sum(row.error is not None for row in Store("run/campaign.sqlite").evaluations())
+    assert code == 0 and 0 < lost < 30
+    assert f"{lost} of 30 evaluations gave no value (the last: ValueError: no licence)" in err

@@ -194,3 +194,13 @@ def test_campaign_files(said: Said, text: str, start: str) -> None:
     code, line = said("run", "c.toml", c_toml=text)
     assert code == 3 and line.startswith(start), line
     assert not Path("runs").exists()
+
+
+def test_help_is_grouped_and_names_arguments_once(capsys: pytest.CaptureFixture[str]) -> None:
+    assert invoke(["fold", "--help"]) == 0
+    text = capsys.readouterr().out
+    assert "[SEQUENCE|FILE]" in text and "[[" not in text
+    groups = [
+        text.index(f"─ {name} ") for name in ("Options", "Campaign options", "Output options")
+    ]
+    assert groups == sorted(groups) and text.index("--lattice") < groups[1] < text.index("--seed")

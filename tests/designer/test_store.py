@@ -30,6 +30,16 @@ def test_evaluations_come_back_in_order_with_nan_and_infinity(tmp_path: Path) ->
     assert math.isnan(first.columns["y"]) and second.columns["x"] == -math.inf
 
 
+def test_what_gave_no_value_is_counted_with_the_last_reason() -> None:
+    store = Store(":memory:")
+    assert store.unmeasured()[0] == 0
+    store.keep([Evaluation(0, "a", "A", {"x": math.nan}, "no licence")], durable=False)
+    store.keep([Evaluation(0, "b", "B", {"x": 1.0}), Evaluation(0, "c", "C", {})], durable=False)
+    assert store.unmeasured() == (1, "no licence")
+    store.keep([Evaluation(0, "d", "D", {"x": 1.0, "y": math.nan})], durable=False)
+    assert store.unmeasured() == (2, "the oracle returned NaN")
+
+
 def test_rewind_drops_steps_and_keeps_evaluations(tmp_path: Path) -> None:
     store = Store(tmp_path / "c.sqlite")
     store.keep([Evaluation(0, "a", "A", {"x": 1.0})], durable=False)

@@ -115,8 +115,8 @@ def _line(points: Iterable[tuple[float, float]]) -> str:
 def _title(expression: Expression, table: Table) -> str:
     text = expression.infix(DIGITS)
     used = {name: table.symbols[name] for name in re.findall(r"\w+", text) if name in table.symbols}
-    where = ", ".join(f"{name}: {column}" for name, column in used.items())
-    return f"{table.target} = {text}" + (f"   ({where})" if where else "")
+    where = ", ".join(f"{name} is {column}" for name, column in used.items())
+    return f"{table.target} = {text}" + (f", where {where}" if where else "")
 
 
 def _panel(expression: Expression, table: Table, top: int) -> str:

@@ -26,6 +26,7 @@ MAX_BYTES, MAX_COLUMNS, MAX_CELLS, MAX_LINE = 800_000_000, 10_000, 100_000_000, 
 _PIECE = 10_000  # rows that are converted at once
 _EMPTY = {"", "na", "n/a", "null", "none", "-"}
 _DECIMAL_COMMA = re.compile(r"[-+]?\d+,\d+")
+_THOUSANDS = re.compile(r"[-+]?\d{1,3}([,' ]\d{3})+(\.\d*)?")
 _WIDE = ((b"\xff\xfe", "UTF-16"), (b"\xfe\xff", "UTF-16"))
 
 Piece = Floats | list[str]  # numbers, NaN where the cell is empty; or text, where one is no number
@@ -87,6 +88,10 @@ class Sheet:
         if math.isfinite(value) and "_" not in cell:
             return value
         where = f"{self.path}:{self.lines[row]}: column {self.headers[at]!r}"
+        if _THOUSANDS.fullmatch(cell):
+            either = f" (or {cell.replace(',', '.')})" if _DECIMAL_COMMA.fullmatch(cell) else ""
+            plain = re.sub("[,' ]", "", cell)
+            raise InputError(f"{where}: {cell!r} groups its digits; write {plain}{either}")
         if _DECIMAL_COMMA.fullmatch(cell):
             raise InputError(f"{where} has a decimal comma in {cell!r}; write a decimal point")
         if cell.lower().lstrip("+-") in ("nan", "inf", "infinity"):
@@ -236,6 +241,8 @@ def _check_separator(path: Path, header: str) -> None:
         if sign in header:
             raise InputError(f"{path}:1: is separated by {name}; save it with commas "
                              "(and decimal points)")  # fmt: skip
+    if header.startswith("#"):
+        raise InputError(f"{path}:1: is a comment; begin with the line of column names")
     raise InputError(
         f"{path}:1: has a single column; expected a target and at least one input, with commas"
     )
@@ -260,5 +267,5 @@ def _like_number(cell: str) -> bool:
     try:
         float(cell)
     except ValueError:
-        return bool(_DECIMAL_COMMA.fullmatch(cell))
+        return bool(_DECIMAL_COMMA.fullmatch(cell) or _THOUSANDS.fullmatch(cell))
     return True

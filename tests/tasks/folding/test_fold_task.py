@@ -162,9 +162,9 @@ def test_pictures_are_svg_with_every_residue_bond_and_contact(name: str) -> None
     space = "{http://www.w3.org/2000/svg}"
     views = 1 if LATTICES[name].dimensions == 2 else 3
     circles, lines = list(root.iter(space + "circle")), list(root.iter(space + "line"))
-    assert len(circles) == len(folds) * views * 21  # one residue is ringed
+    assert len(circles) == len(folds) * views * 21 + 3  # one residue is ringed; the legend
     contacts = sum(-recheck(fold, matrix_named("hp")) for fold in folds)
-    assert len(lines) == views * (19 * len(folds) + contacts)
+    assert len(lines) == views * (19 * len(folds) + contacts) + 1
     width, height = float(root.attrib["width"]), float(root.attrib["height"])
     assert width > 0 and height > 0
 
@@ -192,3 +192,19 @@ def test_colours_and_sizes_are_numbers() -> None:
     assert "nan" not in text and "inf" not in text.replace("infinity", "")
     assert show(Fold(PROTEIN, "fcc", "A" * 20), "mj").splitlines()[0].startswith("z = 0")
     assert np.isfinite(recheck(Fold(PROTEIN, "fcc", "A" * 20), matrix_named("mj")))
+
+
+def test_the_drawing_explains_its_shapes_and_tells_what_is_proved() -> None:
+    folds = [Fold("HPPHPH", "square", letters) for letters in ("RULUR", "RRRRR")]
+    asked: list[float] = []
+
+    def proven(energy: float) -> bool:
+        asked.append(energy)
+        return energy < 0
+
+    root = ElementTree.fromstring(draw(folds, proven=proven))
+    said = [node.text or "" for node in root.iter() if node.tag.endswith("text")]
+    assert said[-4:] == ["hydrophobic", "polar", "first", "attraction"]
+    titles = [text for text in said if "energy" in text]
+    assert "proved" in titles[0] and "bound" in titles[1]
+    assert len(asked) == 1, "only of the lowest, once"

@@ -203,7 +203,9 @@ def test_equal_functions_are_drawn_once_and_stand_ins_explained():
     lib = library(["mul", "square", "add"], table.variables)
     exprs = [parse(text, lib) for text in ("x0*x0", "x0**2", "x0*x0 + x0")]
     titles = [said for said in texts(view.draw(exprs, table)) if " = " in (said or "")]
-    assert titles == ["E = x0*x0   (x0: v [m/s])", "E = x0*x0 + x0   (x0: v [m/s])"]
+    assert titles == [
+        "E = x0*x0, where x0 is v [m/s]", "E = x0*x0 + x0, where x0 is v [m/s]",
+    ]  # fmt: skip
 
 
 def test_a_curve_stays_in_its_frame_and_breaks_where_it_is_nowhere():
