@@ -18,9 +18,9 @@ import torch
 
 from cli.bench_equations_cases import Case, chosen
 from cli.bench_equations_runs import Outcome, Setting, run, run_operon, warm_up
+from cli.kept import keep, read
 from cli.options import Options
 from cli.output import number
-from designer.errors import InputError
 
 OURS, PEER = "designer", "pyoperon"
 _ROUNDING = 1e-12  # of 1 - R2: what is better than this is equally good
@@ -97,7 +97,7 @@ def made(
 ) -> Iterator[Row]:
     """Yield every run, those of the file `kept` without making them again; new ones are kept."""
     torch.set_num_threads(1)
-    known = {} if plan.kept is None else _read(plan.kept)
+    known = {row.key: row for row in read(plan.kept, _row)}
     first, warm = options.seed or 0, False
     for setting in settings:
         for case in cases:
@@ -108,7 +108,7 @@ def made(
                         warm_up(case, options)
                         warm = True
                     known[key] = _made(who, case, seed, setting, options)
-                    _keep(plan.kept, known[key])
+                    keep(plan.kept, asdict(known[key]))
                 yield known[key]
 
 
@@ -194,23 +194,7 @@ def _key(who: str, suite: str, case: str, seed: int, points: int, setting: Setti
     return json.dumps([who, suite, case, seed, points, asdict(setting)])
 
 
-def _read(file: Path) -> dict[str, Row]:
-    """Return the runs of a file of one JSON object a line; none where there is no file yet."""
-    try:
-        lines = file.read_text().splitlines() if file.exists() else []
-        rows = [_row(json.loads(line)) for line in lines]
-    except (OSError, ValueError, TypeError, KeyError) as error:
-        raise InputError(f"{file}: not a file of runs ({error}); name another one") from error
-    return {row.key: row for row in rows}
-
-
 def _row(plain: dict[str, Any]) -> Row:
     setting, outcome = plain.pop("setting"), plain.pop("outcome")
     setting |= {name: tuple(setting[name]) for name in ("changes", "plain")}
     return Row(setting=Setting(**setting), outcome=Outcome(**outcome), **plain)
-
-
-def _keep(file: Path | None, row: Row) -> None:
-    if file is not None:
-        with file.open("a") as out:
-            out.write(json.dumps(asdict(row)) + "\n")
