@@ -1,8 +1,8 @@
 """Folds as one SVG document: 2D folds from above, 3D folds as three views side by side.
 
 Hydrophobic residues are filled, polar ones open; broken lines are contacts that attract; the
-first residue is ringed. A protein shows its letters. Of folds that share most of their contacts
-only the first is drawn.
+first residue is ringed. A protein shows its letters. Of one sequence's folds that share most
+of their contacts only the first is drawn.
 """
 
 from __future__ import annotations
@@ -80,7 +80,10 @@ def _unlike(folds: Sequence[Fold], matrix: Matrix) -> list[tuple[Fold, int]]:
     followed: list[int] = []
     for fold in folds:
         own = set(map(tuple, _contacts(fold, matrix).tolist()))
-        shares = [len(own & held) / max(1, len(own | held)) for _, held in kept]
+        shares = [
+            len(own & held) / max(1, len(own | held)) if fold.sequence == other.sequence else 0.0
+            for other, held in kept
+        ]
         if max(shares, default=0.0) > _ALIKE:
             followed[shares.index(max(shares))] += 1
         else:

@@ -176,6 +176,7 @@ def test_of_folds_with_the_same_contacts_one_is_drawn() -> None:
     told = [node.text for node in root.iter() if node.text and "residues" in node.text]
     plain = "6 residues, square lattice"
     assert told == [f"{plain}, 2 more alike", plain, plain]  # no contact: not alike
+    assert "alike" not in draw([Fold(text, "square", "RULUU") for text in ("HPPHPP", "HPPHPH")])
 
 
 def test_pictures_escape_what_a_file_name_may_hold(tmp_path: Path) -> None:
