@@ -21,7 +21,7 @@ from torch import Tensor
 
 from designer.errors import InputError
 from tasks.molecules import scaffold
-from tasks.molecules.graphs import FAR, Graphs, at, focus_of, ring_atoms, tables
+from tasks.molecules.graphs import FAR, LARGEST, Graphs, at, focus_of, ring_atoms, tables
 from tasks.molecules.scaffold import Scaffold
 
 if TYPE_CHECKING:
@@ -57,10 +57,8 @@ def anchors(env: MolecularGraph, device: torch.device) -> Anchors:
     kind = torch.tensor([env.kinds.index(name) for name, _ in told], device=device)
     N, owed = env.max_atoms, sum(core.room[site] for site in core.sites)
     if core.size + owed > N:
-        raise InputError(
-            f"scaffold {env.scaffold!r} has {core.size} heavy atoms and {owed} open attachment "
-            f"points; max_atoms is {N}, set it to {core.size + owed} or more"
-        )
+        found = f"{owed} open attachment point{'s' * (owed != 1)}"
+        raise InputError(_too_large(core, found, core.size + owed, N))
     site = torch.zeros(N, dtype=torch.bool, device=device)
     site[list(core.sites)] = True
     joint = torch.tensor(core.joints, dtype=torch.int64, device=device)
@@ -69,11 +67,16 @@ def anchors(env: MolecularGraph, device: torch.device) -> Anchors:
         accepts &= ~(table.hetero & bool(table.hetero[kind[joint]].any()))
     spots = sum(core.room[site] for site in core.sites if accepts[kind[site]])
     if core.size + owed + len(joint) > N + spots:
-        raise InputError(
-            f"scaffold {env.scaffold!r} has {core.size} heavy atoms and fragments to join; "
-            f"max_atoms is {N}, set it to {core.size + owed + len(joint) - spots} or more"
-        )
+        needed = core.size + owed + len(joint) - spots
+        raise InputError(_too_large(core, "fragments to join", needed, N))
     return Anchors(site, joint, accepts, _row(env, core, [h for _, h in told], kind, device))
+
+
+def _too_large(core: Scaffold, more: str, needed: int, given: int) -> str:
+    remedy = f"max_atoms is {given}, set it to {needed} or more"
+    if needed > LARGEST:
+        remedy = f"molecules have {LARGEST} at most, so give a smaller one"
+    return f"{scaffold.named(core.text)} has {core.size} heavy atoms and {more}; {remedy}"
 
 
 def _row(

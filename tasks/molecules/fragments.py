@@ -22,6 +22,7 @@ from tasks.molecules.design import Molecule, from_mol
 from tasks.molecules.graphs import at
 from tasks.molecules.joints import kinds, tables, ways
 from tasks.molecules.pieces import Piece
+from tasks.molecules.scaffold import named
 from tasks.molecules.scaffold import read as read_scaffold
 
 END, SKIP, FIRST = 0, 1, 2
@@ -69,7 +70,7 @@ class Fragments:
                 raise InputError(f"{name} is {getattr(self, name)}, expected at least 1")
         if self.scaffold and read_scaffold(self.scaffold).joints:
             raise InputError(
-                f"scaffold {self.scaffold!r}: fragments are linked atom by atom; take "
+                f"{named(self.scaffold)}: fragments are linked atom by atom; take "
                 'representation = "graph", or give one fragment'
             )
         tables(self, torch.device("cpu"))

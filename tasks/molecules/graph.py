@@ -22,7 +22,7 @@ from torch.nn.functional import one_hot
 from designer.errors import InputError
 from tasks.molecules import anchored, growing
 from tasks.molecules.design import Molecule
-from tasks.molecules.graphs import FAR, Graphs, additions, at, focus_of, ring_atoms, tables
+from tasks.molecules.graphs import FAR, LARGEST, Graphs, additions, at, focus_of, ring_atoms, tables
 from tasks.molecules.kinds import DEFAULT_KINDS, check_kinds
 from tasks.molecules.scaffold import Scaffold
 from tasks.molecules.scaffold import read as read_scaffold
@@ -56,10 +56,10 @@ class MolecularGraph:
     def __post_init__(self) -> None:
         object.__setattr__(self, "kinds", check_kinds(self.kinds))
         object.__setattr__(self, "ring_sizes", tuple(self.ring_sizes))
-        if not 2 <= self.max_atoms <= 99 or not 1 <= self.min_atoms <= self.max_atoms:
+        if not 2 <= self.max_atoms <= LARGEST or not 1 <= self.min_atoms <= self.max_atoms:
             raise InputError(
                 f"min_atoms {self.min_atoms}, max_atoms {self.max_atoms}: expected "
-                f"1 <= min_atoms <= max_atoms and 2 <= max_atoms <= 99"
+                f"1 <= min_atoms <= max_atoms and 2 <= max_atoms <= {LARGEST}"
             )
         if self.max_rings < 0 or any(size < 3 for size in self.ring_sizes):
             raise InputError(

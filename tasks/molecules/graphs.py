@@ -14,7 +14,8 @@ from tasks.molecules.kinds import KINDS, may_bond
 if TYPE_CHECKING:
     from tasks.molecules.graph import MolecularGraph
 
-FAR = 100  # distance between atoms that are not both there
+LARGEST = 99  # heavy atoms of a molecule
+FAR = LARGEST + 1  # distance between atoms that are not both there
 
 
 @dataclass(frozen=True)
@@ -57,6 +58,7 @@ class Tables:
 
 @lru_cache(maxsize=32)
 def additions(kinds: tuple[str, ...], plausible: bool) -> tuple[tuple[str, int], ...]:
+    """Return the (kind, bond order) of each ADD action: those that some bond could use."""
     return tuple(
         (kind, order)
         for kind in kinds
@@ -67,6 +69,7 @@ def additions(kinds: tuple[str, ...], plausible: bool) -> tuple[tuple[str, int],
 
 @lru_cache(maxsize=32)
 def tables(env: MolecularGraph, device: torch.device) -> Tables:
+    """Return the settings as tensors on a device."""
     kinds = tuple(env.kinds)
     index = {kind: i for i, kind in enumerate(kinds)}
     pair = [

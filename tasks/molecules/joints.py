@@ -12,6 +12,7 @@ from torch import Tensor
 from designer.errors import InputError
 from tasks.molecules import pieces as parts
 from tasks.molecules.pieces import Piece, Point
+from tasks.molecules.scaffold import named
 
 if TYPE_CHECKING:
     from tasks.molecules.fragments import Fragments
@@ -98,6 +99,6 @@ def _check_room(env: Fragments, reserve: int) -> None:
     for name, (least, given) in asked.items():
         if least > given:
             raise InputError(
-                f"scaffold {env.scaffold!r} with its points filled needs {name} of {least} or "
+                f"{named(env.scaffold)} with its points filled needs {name} of {least} or "
                 f"more, it is {given}"
             )

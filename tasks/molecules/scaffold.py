@@ -64,7 +64,7 @@ def read(text: str) -> Scaffold:
     """
     from rdkit import Chem, rdBase
 
-    what = f"scaffold {text if len(text) <= 60 else text[:57] + '...'!r}"
+    what = named(text)
     if len(text) > MAX_CHARACTERS:
         raise InputError(
             f"scaffold of {len(text)} characters: at most {MAX_CHARACTERS} are accepted"
@@ -76,6 +76,11 @@ def read(text: str) -> Scaffold:
         if mol is not None:
             return _scaffold(text, mol, what)
     raise InputError(f"{what}: {reason_of(text)}")
+
+
+def named(text: str) -> str:
+    """Return how messages call a scaffold: its text, or the beginning of a long one."""
+    return f"scaffold {text if len(text) <= 60 else text[:57] + '...'!r}"
 
 
 def _scaffold(text: str, mol: Any, what: str) -> Scaffold:
@@ -216,7 +221,7 @@ def names(core: Scaffold, kinds: Sequence[str]) -> Iterator[tuple[str, int]]:
         element = atom.GetSymbol()
         if core.room[atom.GetIdx()] and element not in plain:
             raise InputError(
-                f"scaffold {core.text!r}: attachment point on {element}, which is not among "
+                f"{named(core.text)}: attachment point on {element}, which is not among "
                 f"kinds = {list(kinds)}; add it there"
             )
         yield plain.get(element, "C"), hetero

@@ -200,6 +200,7 @@ class Tables:
 
 @lru_cache(maxsize=32)
 def tables(env: Smiles, device: torch.device) -> Tables:
+    """Return the vocabulary as tensors on a device."""
     words = tuple(env.vocabulary)
     atoms = [atom_of(word) if kind_of(word) == "atom" else None for word in words]
     digits = sorted((w for w in words if kind_of(w) == "ring"), key=lambda w: int(w.strip("%")))

@@ -152,7 +152,9 @@ BAD = {
     "C[*:1].CC": "fragment 2 has 0 attachment points; where fragments are linked",
     "C/C=C/[*:1]": "a / or \\ beside an attachment point would be lost; leave these marks out",
     "C[Si](C)(C)[*:1]": "attachment point on Si, which is not among kinds",
-    "C" * 30 + "[*:1]": "has 30 heavy atoms and 1 open attachment points; max_atoms is 30, set it",
+    "C" * 30 + "[*:1]": "has 30 heavy atoms and 1 open attachment point; max_atoms is 30, set it",
+    "C" * 200 + "[*:1]": "CCCC...' has 200 heavy atoms and 1 open attachment point; molecules have "
+    "99 at most, so give a smaller one",
     "C1" * 600 + "[*:1]": "scaffold of 1205 characters: at most 1000 are accepted",
 }
 
