@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 
 import torch
@@ -26,10 +27,10 @@ class Machine:
         """Return the device; raises InputError for one that is not there."""
         if self.device == "auto":
             return torch.device("cuda" if torch.cuda.is_available() else "cpu")
-        kind, _, number = self.device.partition(":")
-        if kind not in ("cpu", "cuda") or (number and not number.isdigit()):
+        if not re.fullmatch(r"cpu|cuda(:[0-9]+)?", self.device):
             raise InputError(f"device is {self.device!r}, expected auto, cpu, cuda or cuda:N")
         count = torch.cuda.device_count()
+        kind, _, number = self.device.partition(":")
         if kind == "cuda" and int(number or 0) >= count:
             raise InputError(
                 f"device {self.device!r} is not there ({count} GPUs); try --device cpu"

@@ -14,7 +14,7 @@ from designer.errors import InputError
 from designer.learnedcritic import ThroughCritic
 from designer.objective import Objective
 from designer.signature import Unbounded
-from designer.suiting import check_signs
+from designer.suiting import check_ranges
 from designer.through import PathLearner, ThroughChoices, ThroughNumbers, ThroughValues
 
 DIFFERENTIABLE = {
@@ -42,7 +42,7 @@ class Pathwise:
     biased = ()
 
     def __post_init__(self) -> None:
-        check_signs(self, above=("lr", "max_grad_norm"), least=("entropy", "imitation_weight"))
+        check_ranges(self, above=("lr", "max_grad_norm"), least=("entropy", "imitation_weight"))
 
     def learner(self, policy: Any, env: Any, objective: Objective) -> PathLearner:
         """Return the learner; raises InputError where the task or an oracle does not fit."""
@@ -81,7 +81,7 @@ class Dpg:
 
     def __post_init__(self) -> None:
         above = ("lr", "critic_lr", "critic_hidden", "critic_epochs", "polyak", "max_grad_norm")
-        check_signs(self, above=above, least=("imitation_weight",))
+        check_ranges(self, above=above, least=("imitation_weight",))
         if self.polyak > 1:
             raise InputError(f"learner: polyak is {self.polyak}, expected above 0 and at most 1")
 
@@ -120,7 +120,7 @@ class Gumbel:
 
     def __post_init__(self) -> None:
         above = ("lr", "tau", "tau_end", "tau_steps", "max_grad_norm")
-        check_signs(self, above=above, least=("entropy", "imitation_weight"))
+        check_ranges(self, above=above, least=("entropy", "imitation_weight"))
 
     def learner(self, policy: Any, env: Any, objective: Objective) -> PathLearner:
         """Return the learner; raises InputError where the task or an oracle does not fit."""

@@ -26,7 +26,7 @@ class RecurrentPolicy(nn.Module):
     None draws them from it. With `num_values` = K above 0 a third head gives locations and
     log-deviations of K real numbers a choice, near 0 and `deviation` at first. Observations are
     cast to the dtype of the weights, so `.double()` makes everything float64. Raises InputError
-    for sizes below one.
+    for sizes that cannot be.
     """
 
     def __init__(
@@ -42,6 +42,8 @@ class RecurrentPolicy(nn.Module):
     ) -> None:
         super().__init__()
         _check_sizes(obs_size=obs_size, num_actions=num_actions, hidden=hidden, layers=layers)
+        if embedding < 0:
+            raise InputError(f"policy: embedding is {embedding}, expected 0 (none) or more")
         self.obs_size, self.num_actions = obs_size, num_actions
         self.hidden, self.layers, self.embedding = hidden, layers, embedding
         self.num_values, self.deviation = num_values, _positive(deviation)

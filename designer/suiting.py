@@ -22,7 +22,7 @@ def check(s: LearnerSettings) -> None:
     """Raise InputError for values out of range and for settings that contradict each other."""
     above = ("lr", "epochs", "minibatches", "clip", "max_grad_norm", "log_z_lr", "sigma")
     least = ("entropy", "value_weight", "kl_weight", "imitation_weight", "shaping", "damping")
-    check_signs(
+    check_ranges(
         s,
         above=(*above, "best_of", "eta_steps", "entropy_steps"),
         least=(*least, "risk", "radius", "lr_power", "critic_lr_power", "agents", "agent_steps"),
@@ -40,8 +40,11 @@ def check(s: LearnerSettings) -> None:
     _check_natural(s)
 
 
-def check_signs(settings: Any, above: Sequence[str], least: Sequence[str]) -> None:
-    """Raise InputError where one of `above` is not above 0, or one of `least` is below it."""
+def check_ranges(settings: Any, above: Sequence[str], least: Sequence[str]) -> None:
+    """Raise InputError where one of `above` is not above 0, one of `least` is below it, or the
+    seed is none that a generator takes."""
+    if not 0 <= settings.seed < 2**63:
+        raise InputError(f"learner: seed is {settings.seed}, expected 0 or more, below 2**63")
     for name in above:
         if not getattr(settings, name) > 0:
             raise InputError(f"learner: {name} is {getattr(settings, name)}, expected above 0")
