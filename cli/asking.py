@@ -77,20 +77,19 @@ def read(file: Path, ids: Mapping[str, Any], columns: list[str]) -> dict[str, di
     except UnicodeDecodeError:
         raise InputError(f"{file}: not UTF-8 text; save it as CSV in UTF-8") from None
     rows = csv.reader(io.StringIO(text))
-    header = [name.strip() for name in next(rows, [])]
+    try:
+        (_, first), *lines = [(rows.line_num, cells) for cells in rows] or [(1, [])]
+    except csv.Error as error:
+        raise InputError(f"{file}:{rows.line_num}: not valid CSV: {error}") from None
+    header = [name.strip() for name in first]
     for name in ("id", *columns):
         if name not in header:
             raise InputError(f"{file}:1: no column {name!r}; {nearest(name, header)}")
     found: dict[str, dict[str, float]] = {}
-    for cells in rows:
+    for line, cells in lines:
         if any(cell.strip() for cell in cells):
-            _take(
-                f"{file}:{rows.line_num}",
-                dict(zip(header, cells, strict=False)),
-                ids,
-                found,
-                columns,
-            )
+            row = dict(zip(header, cells, strict=False))
+            _take(f"{file}:{line}", row, ids, found, columns)
     if not found:
         raise InputError(f"{file}: no rows; fill in what `designer ask` printed")
     return found

@@ -34,7 +34,13 @@ def campaigns() -> dict[str, str]:
 
 
 def shipped(kind: str) -> Document:
-    """Return a shipped campaign file as a document; its data files are found where it lies."""
+    """Return a shipped campaign file as a document; its data files are found where it lies.
+
+    Raises InputError for a name that none has.
+    """
+    known = campaigns()
+    if kind not in known:
+        raise InputError(f"no campaign {kind!r} is shipped; {nearest(kind, known)}")
     document = config.load(FOLDER / f"{kind}.toml")
     document.places, document.name = {}, ""  # nobody wrote this file: no place in it helps
     return document

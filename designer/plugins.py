@@ -76,7 +76,14 @@ def _look_up(
     if is_file(spec):
         path = located(place, base)
         return _attribute(load_file(path), name, str(path))
-    return _from_module(place, name, spec)
+    if not all(part.isidentifier() for part in place.split(".")):
+        raise InputError(f"{spec!r}: {place!r} is no module; expected module:name or file.py:name")
+    try:
+        return _from_module(place, name, spec)
+    except InputError:
+        raise
+    except (Exception, SystemExit) as error:  # as with a file
+        raise InputError(f"{spec!r}: {type(error).__name__}: {error}") from error
 
 
 def is_file(spec: str) -> bool:
@@ -104,7 +111,7 @@ def load_file(path: Path) -> ModuleType:
     module = sys.modules[name] = module_from_spec(spec)
     try:
         spec.loader.exec_module(module)
-    except Exception as error:  # whatever a user's file raises is about that file
+    except (Exception, SystemExit) as error:  # whatever a user's file raises is about that file
         del sys.modules[name]
         raise InputError(f"{_where(error, path)}: {type(error).__name__}: {error}") from error
     return module
@@ -117,7 +124,7 @@ class _Fresh(SourceFileLoader):
         return self.source_to_code(self.get_data(self.path), self.path)
 
 
-def _where(error: Exception, path: Path) -> str:
+def _where(error: BaseException, path: Path) -> str:
     """Return `file:line` of the innermost line in that file which led to the error."""
     line = error.lineno if isinstance(error, SyntaxError) else None
     trace = error.__traceback__

@@ -271,6 +271,7 @@ def test_asking_and_telling(ran: Ran) -> None:
         (lambda t: t.replace("\n2,", "\n1,"), "bad.csv:3: "),
         (lambda t: t.replace(",,", ",much,", 1), "bad.csv:2: yield is 'much', expected a number"),
         (lambda t: t.splitlines()[0], "bad.csv: no rows"),
+        (lambda t: t + "x" * 200_000, "bad.csv:5: not valid CSV: field larger than field limit"),
         (lambda t: "yield,purity,design,id\n1.5,2\n", "bad.csv:2: id '' was not asked for"),
     ],
 )

@@ -84,6 +84,12 @@ COMMAND_LINES = [
     (["bench", "sample"], 2, "No such command 'sample'. Did you mean 'samples'?"),
     (["bench", "pmo", "--campaign", "c.toml", "--preset", "scratch"], 2, "give either --campaign"),
     (["bench", "walks", "--peer", "x"], 2, "No such option: --peer"),
+    (
+        ["score", "qed", "--task", "foldd"],
+        3,
+        "no campaign 'foldd' is shipped; did you mean 'fold",
+    ),
+    (["score", ":f", "none.txt"], 3, "ORACLE: ':f': '' is no module"),
     (["score", "energy", "none.txt"], 3, "none.txt: No such file or directory"),
 ]
 

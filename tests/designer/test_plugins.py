@@ -63,6 +63,8 @@ def test_refused_file_is_not_run(tmp_path: Path) -> None:
         ("math:pi", "a value of type float, expected a class or a function"),
         ("math:not a name", "is not a name"),
         ("missing.py:f", "No such file"),
+        (":f", "'' is no module; expected module:name or file.py:name"),
+        ("..up:f", "'..up' is no module"),
     ],
 )
 def test_outside_code_that_cannot_be_found(spec: str, expected: str) -> None:
@@ -76,6 +78,7 @@ def test_outside_code_that_cannot_be_found(spec: str, expected: str) -> None:
         ("a = 1\ndef f(:\n", r"mine.py:2: SyntaxError"),
         ("a = 1\nb = 2\nc = a / 0\n", r"mine.py:3: ZeroDivisionError: division by zero"),
         ("import nothing_of_this_name\n", r"mine.py:1: ModuleNotFoundError"),
+        ("import sys\nsys.exit(5)\n", r"mine.py:2: SystemExit: 5"),
         ("def skore(x): ...\n", r"mine.py has no 'score'; did you mean 'skore'"),
     ],
 )
@@ -83,6 +86,13 @@ def test_broken_file_is_named_with_its_line(tmp_path: Path, text: str, expected:
     write(tmp_path, text)
     with pytest.raises(InputError, match=expected):
         resolve("mine.py:score", REGISTRY, allow_plugins=True, base=tmp_path)
+
+
+def test_a_module_that_fails_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    write(tmp_path, "x = 1 / 0\n", "broken_module_of_mine.py")
+    monkeypatch.syspath_prepend(tmp_path)
+    with pytest.raises(InputError, match="'broken_module_of_mine:f': ZeroDivisionError: division"):
+        resolve("broken_module_of_mine:f", REGISTRY, allow_plugins=True)
 
 
 def test_file_is_loaded_once_and_again_when_it_changed(tmp_path: Path) -> None:
