@@ -64,7 +64,7 @@ class Prior:
     def _weights(self) -> dict[str, torch.Tensor]:
         folder = find(self.run)
         if (folder / ABOUT).is_file():
-            return widened(weights(folder), about(folder))
+            return weights(folder)
         state = checkpoint.load(folder) if folder.is_dir() else None
         if state is None:
             raise InputError(
@@ -113,28 +113,6 @@ def weights(folder: Path) -> dict[str, torch.Tensor]:
     }
 
 
-def widened(held: Mapping[str, torch.Tensor], facts: Mapping[str, Any]) -> dict[str, torch.Tensor]:
-    """Return weights with zeros for what molecules were not shown when they were taught.
-
-    Such columns come last, so the policy is the same as it was.
-    """
-    if facts["task"].get("kind") != "molecules":
-        return dict(held)
-    from tasks.molecules.observing import ADDED
-    from tasks.molecules.smiles import Smiles
-
-    wanted = Smiles(**settings(facts)).obs_size
-    out = dict(held)
-    for name in ("embed.weight", "gru.weight_ih_l0"):
-        first = held.get(name)
-        if first is None:
-            continue
-        if first.shape[1] == wanted - ADDED:
-            out[name] = torch.cat([first, first.new_zeros(len(first), ADDED)], dim=1)
-        break
-    return out
-
-
 def settings(facts: Mapping[str, Any]) -> dict[str, Any]:
     """Return the keyword arguments of `Smiles` that a prior of molecules was taught with."""
     return {k: v for k, v in facts["task"].items() if k not in ("kind", "representation")}
@@ -153,7 +131,7 @@ def network(folder: Path) -> tuple[Smiles, RecurrentPolicy]:
     sizes = {k: v for k, v in facts["policy"].items() if k != "kind"}
     policy = RecurrentPolicy(env.obs_size, env.num_actions, **sizes)
     try:
-        policy.load_state_dict(widened(weights(folder), facts))
+        policy.load_state_dict(weights(folder))
     except RuntimeError as problem:
         what = str(problem).splitlines()[-1].strip()
         raise InputError(

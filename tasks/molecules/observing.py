@@ -20,14 +20,13 @@ from tasks.molecules.smiles import CLOSED, NEVER, RING_DIGITS, Strings, at, tabl
 if TYPE_CHECKING:
     from tasks.molecules.smiles import Smiles
 
-PLAIN = 10 + RING_DIGITS  # columns beside the last action that every version had
-ADDED = 7 + 2 * RING_DIGITS  # those after them; a prior taught without them has zeros there
-DENSE = PLAIN + ADDED
-LOUD = 4.0  # of those: they decide more than they would at 0 to 1, and are learned sooner
+QUIET = 10 + RING_DIGITS  # columns beside the last action, between 0 and 1
+DENSE = QUIET + 7 + 2 * RING_DIGITS
+LOUD = 4.0  # times the rest: they decide more than they would at 0 to 1, and are learned sooner
 
 
 def observe(env: Smiles, state: Strings) -> Tensor:
-    """Return [B, A + DENSE] float32 in [0, 1], the last `ADDED` columns in [0, `LOUD`].
+    """Return [B, A + DENSE] float32 in [0, 1], the last DENSE - QUIET columns in [0, LOUD].
 
     The last action one-hot; how much of the length and atoms is used; what the current atom has
     left; whether it is aromatic and uncovered, and any is; what was written last; how far back

@@ -20,7 +20,7 @@ F = TypeVar("F", bound=Callable[..., Any])
 Array = NDArray[Any]
 
 NEVER, RINGS = -1, 9
-PLAIN, DENSE = 10 + RINGS, 17 + 3 * RINGS  # features beside the last action, see `observing`
+QUIET, DENSE = 10 + RINGS, 17 + 3 * RINGS  # features beside the last action, see `observing`
 LOUD = 4.0
 ATOM, DIGITS, OPENED, CLOSED, ROOT, BOND = range(6)
 LAST, LENGTH, COUNT, HERE, MODE, FRESH, BARE, BRANCHED, FIRST, NAME = range(10)  # of `marks`
@@ -171,7 +171,7 @@ def look(
             if atoms[b, PART, v] != NEVER:
                 out[b, more + RINGS + d] = 1.0 if atoms[b, PART, v] == part else 0.5
     out[b, 9] = open_ / RINGS
-    out[b, PLAIN:] *= LOUD
+    out[b, QUIET:] *= LOUD
 
 
 @compiled
