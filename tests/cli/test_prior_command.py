@@ -246,4 +246,4 @@ def test_what_a_proposer_heard_comes_back(prior: Path) -> None:
     again = rest.run()
     assert [found.design for found in again.best] == [found.design for found in expected.best]
     heard = rest.state()["proposer"]
-    assert heard == whole.state()["proposer"] and len(heard["texts"]) > 30
+    assert heard == whole.state()["proposer"] and len(heard["expectation"]["texts"]) > 30
