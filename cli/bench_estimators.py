@@ -9,10 +9,11 @@ campaigns, with all that they do.
 from __future__ import annotations
 
 import json
+import math
 import statistics
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -116,7 +117,12 @@ def measure(task: str, member: str, seed: int, **campaign: Any) -> dict[str, flo
     made = build(document(task, member, seed, **campaign)).campaign()
     means: list[float] = []
     started = time.process_time()
-    result = made.run(on_step=lambda metrics: means.append(metrics["reward"]))
+
+    def told(metrics: Mapping[str, float]) -> None:
+        if not math.isnan(metrics["reward"]):  # else nothing of that batch was measured
+            means.append(metrics["reward"])
+
+    result = made.run(on_step=told)
     return {
         "best": max((found.reward for found in result.best), default=float("nan")),
         "last": statistics.fmean(means[-5:]),

@@ -12,13 +12,14 @@ from cli.arms import with_proposers
 from cli.kinds import Kinds
 from cli.machine import Machine
 from cli.prior import Prior, adapt
-from designer.campaign import Campaign, diversity_filter
+from designer.campaign import Campaign
 from designer.config import Document
 from designer.constraints import Constraint, refuse_contradictions
 from designer.counterfactual import part_steps
 from designer.differentiable import DIFFERENTIABLE
 from designer.errors import InputError
 from designer.learner import LEARNERS, Learner, LearnerSettings
+from designer.memory import diversity_filter
 from designer.objective import Objective, Penalty, Term, identity
 from designer.policy import POLICIES
 from designer.protocols import Learns, Task

@@ -20,7 +20,7 @@ import torch
 from designer.constraints import Multipliers
 from designer.ending import Result, ranked, reached
 from designer.errors import InputError
-from designer.memory import DiversityFilter
+from designer.memory import diversity_filter
 from designer.meter import Meter
 from designer.objective import Objective
 from designer.proposing import engaged, inform, memory_of, metrics_of, pay, remind
@@ -305,18 +305,3 @@ class Campaign:
         }
         met = (reason for reason, is_met in limits.items() if is_met)
         return reached(self.task, self.archive, settings.target) or next(met, None)
-
-
-def diversity_filter(task: Task, settings: Settings) -> DiversityFilter | None:
-    """Return the filter that the settings ask for, None where they ask for none.
-
-    Raises InputError where the task names no classes of designs.
-    """
-    if settings.bucket_size == 0:
-        return None
-    if task.bucket is None:
-        raise InputError(
-            f"bucket_size is {settings.bucket_size}, and task {task.name!r} names no classes of "
-            "designs; leave it out"
-        )
-    return DiversityFilter(task.bucket, size=settings.bucket_size, least=settings.bucket_from)

@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import Any
 
 from designer import signature
+from designer.blame import accused
 from designer.errors import ConfigError, InputError, nearest
 from designer.files import located
 from designer.toml import Keys, positions
@@ -153,7 +154,7 @@ class Document:
             raise
         except InputError as problem:
             raise self.error(
-                (*path, *_accused(self.table(path, {}), str(problem))), str(problem)
+                (*path, *accused(self.table(path, {}), str(problem))), str(problem)
             ) from None
 
     def _validated(
@@ -280,35 +281,6 @@ def _element(items: list[Any], key: Any, place: str) -> Any:
     if not isinstance(key, int) or not 0 <= key < len(items):
         raise InputError(f"{place}: {key!r} is none of the {len(items)} entries, numbered from 0")
     return items[key]
-
-
-def _accused(table: Any, problem: str) -> list[str]:
-    """Return the key that a message speaks of, by name and value or one of them; [] for none."""
-    if not isinstance(table, dict):
-        return []
-
-    def said(text: str) -> bool:
-        return re.search(rf"(?<![\w/.-]){re.escape(text)}(?![\w/-]|\.\w)", problem) is not None
-
-    names = [key for key in table if said(key)]
-    values = [key for key, value in table.items() if any(map(said, _spellings(value)))]
-    both, subject = (
-        [key for key in names if key in values],
-        [n for n in names if _opens(problem, n)],
-    )
-    return (both or subject or values or names)[:1]
-
-
-def _opens(problem: str, name: str) -> bool:
-    """Return whether a message is about this name from its first word on."""
-    return problem.startswith(f"{name} ")
-
-
-def _spellings(value: Any) -> list[str]:
-    """Return how a message may write a value; short ones stand for too many things."""
-    if isinstance(value, str):
-        return [repr(value)]
-    return [text for text in {repr(value), str(value)} if len(text) > 1]
 
 
 def _say(value: Any) -> str:

@@ -15,7 +15,9 @@ from typing import Any
 
 import numpy as np
 
-from designer.protocols import Floats, Spelling
+from designer.errors import InputError
+from designer.protocols import Floats, Spelling, Task
+from designer.settings import Settings
 
 
 @dataclass(frozen=True)
@@ -235,3 +237,18 @@ class DiversityFilter:
     def restore(self, state: Mapping[str, int]) -> None:
         """Go back to a checkpoint."""
         self._seen = dict(state)
+
+
+def diversity_filter(task: Task, settings: Settings) -> DiversityFilter | None:
+    """Return the filter that the settings ask for, None where they ask for none.
+
+    Raises InputError where the task names no classes of designs.
+    """
+    if settings.bucket_size == 0:
+        return None
+    if task.bucket is None:
+        raise InputError(
+            f"bucket_size is {settings.bucket_size}, and task {task.name!r} names no classes of "
+            "designs; leave it out"
+        )
+    return DiversityFilter(task.bucket, size=settings.bucket_size, least=settings.bucket_from)

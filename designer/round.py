@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -54,16 +55,16 @@ def rows(batch: Asked, scored: Scored) -> list[DesignRow]:
 def figures(batch: Batch, scored: Scored) -> dict[str, float]:
     """Return what the sampled rows look like: reward, variety, entropy and length.
 
-    `unmeasured` counts proposals too.
+    `reward` is NaN where none of them was measured; `unmeasured` counts proposals too.
     """
     count = batch.sampled
     keys = [design.key for design in batch.designs[:count] if design is not None]
     weight = scored.weight[:count]
     active = batch.trajectory.active
     mean_entropy = batch.trajectory.entropy.sum() / active.sum().clamp(min=1)
-    total = max(float(weight.sum()), 1.0)
+    total = float(weight.sum())
     return {
-        "reward": float((scored.reward[:count] * weight).sum() / total),
+        "reward": float((scored.reward[:count] * weight).sum() / total) if total else math.nan,
         "valid": len(keys) / count,
         "distinct": len(set(keys)) / count,
         "fresh": float(scored.fresh[:count].sum()) / count,

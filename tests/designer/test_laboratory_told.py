@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 from designer.campaign import Campaign
 from designer.constraints import Constraint
 from designer.laboratory import Laboratory, ask, tell
@@ -39,7 +41,8 @@ def test_a_batch_of_which_nothing_was_measured_teaches_nothing() -> None:
     job = campaign(bound=1.0)
     before = job.learner.state_dict()
     keys = [design.key for design in ask(job, 3).designs]
-    tell(job, {})
+    metrics = tell(job, {})
+    assert math.isnan(metrics["reward"]) and metrics["unmeasured"] == 3, "no mean of nothing"
     after = job.learner.state_dict()
     assert all(bool((before[name] == after[name]).all()) for name in before)
     (kept,) = job.multipliers.report()
