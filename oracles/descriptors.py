@@ -20,28 +20,27 @@ from oracles.rows import each, molecules
 
 @dataclass(frozen=True)
 class Property:
-    """What a descriptor is: its unit or range in words, the function of RDKit, its cost."""
+    """How a descriptor is computed: the function of RDKit, and whether it is cheap."""
 
-    unit: str
     function: str  # "module:function", called with the RDKit molecule
     cheap: bool = True
 
 
 _MOL = "rdkit.Chem.rdMolDescriptors"
 PROPERTIES: dict[str, Property] = {
-    "qed": Property("drug-likeness, 0 to 1", "rdkit.Chem.QED:qed", cheap=False),
-    "logp": Property("log10 octanol/water", "rdkit.Chem.Crippen:MolLogP", cheap=False),
-    "tpsa": Property("polar surface, square angstrom", f"{_MOL}:CalcTPSA"),
-    "mw": Property("average molar mass, g/mol", "rdkit.Chem.Descriptors:MolWt"),
-    "heavy_atoms": Property("count", f"{_MOL}:CalcNumHeavyAtoms"),
-    "rings": Property("count", f"{_MOL}:CalcNumRings"),
-    "aromatic_rings": Property("count", f"{_MOL}:CalcNumAromaticRings"),
-    "rotatable_bonds": Property("count", f"{_MOL}:CalcNumRotatableBonds"),
-    "hbd": Property("hydrogen-bond donors, count", f"{_MOL}:CalcNumHBD"),
-    "hba": Property("hydrogen-bond acceptors, count", f"{_MOL}:CalcNumHBA"),
-    "fsp3": Property("share of sp3 carbons, 0 to 1", f"{_MOL}:CalcFractionCSP3"),
-    "stereo_centres": Property("count, assigned or not", f"{_MOL}:CalcNumAtomStereoCenters"),
-    "bertz": Property("complexity, bits", "rdkit.Chem.GraphDescriptors:BertzCT", cheap=False),
+    "qed": Property("rdkit.Chem.QED:qed", cheap=False),
+    "logp": Property("rdkit.Chem.Crippen:MolLogP", cheap=False),
+    "tpsa": Property(f"{_MOL}:CalcTPSA"),
+    "mw": Property("rdkit.Chem.Descriptors:MolWt"),
+    "heavy_atoms": Property(f"{_MOL}:CalcNumHeavyAtoms"),
+    "rings": Property(f"{_MOL}:CalcNumRings"),
+    "aromatic_rings": Property(f"{_MOL}:CalcNumAromaticRings"),
+    "rotatable_bonds": Property(f"{_MOL}:CalcNumRotatableBonds"),
+    "hbd": Property(f"{_MOL}:CalcNumHBD"),
+    "hba": Property(f"{_MOL}:CalcNumHBA"),
+    "fsp3": Property(f"{_MOL}:CalcFractionCSP3"),
+    "stereo_centres": Property(f"{_MOL}:CalcNumAtomStereoCenters"),
+    "bertz": Property("rdkit.Chem.GraphDescriptors:BertzCT", cheap=False),
 }
 
 

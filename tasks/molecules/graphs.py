@@ -98,6 +98,7 @@ def at(values: Tensor, index: Tensor) -> Tensor:
 
 
 def focus_of(state: Graphs) -> Tensor:
+    """Return [B] the atom at the end of the path."""
     return at(state.path, state.depth)
 
 

@@ -60,8 +60,8 @@ def advance(env: Smiles, state: Strings, action: Tensor) -> Strings:
     kind = torch.where(live & (action < env.end), see.table.kind[token], 9)
     digit = see.table.digit[token].unsqueeze(1)
     move = _move(env, state, see, token, kind, digit)
-    state, place = _with_family(state, see, move)
-    state = _with_atoms(state, see, move, place)
+    state = _with_family(state, see, move)
+    state = _with_atoms(state, see, move)
     state = _with_sets(state, see, move, digit)
     top = highest_index(state.branched).clamp(min=0)
     written = replace(
@@ -108,8 +108,8 @@ def _move(
     )  # fmt: skip
 
 
-def _with_family(state: Strings, see: Look, move: _Move) -> tuple[Strings, Tensor]:
-    """Return the strings with their families and places changed, and the new atom's place [B]."""
+def _with_family(state: Strings, see: Look, move: _Move) -> Strings:
+    """Return the strings with their families and places changed."""
     table, none = see.table, torch.full_like(see.slot, K)
     need, n_like = table.need[move.token], table.n_like[move.token]
     takes = (need & (move.order != 2)) | (n_like & (move.aromatic | see.start))
@@ -128,10 +128,10 @@ def _with_family(state: Strings, see: Look, move: _Move) -> tuple[Strings, Tenso
     slot = _put(state.slot, state.here, none, leaves & ~see.start)
     keeps = torch.where(move.settles_v | move.final_v, K, slot_v)
     slot = _put(slot, move.v, keeps, move.atom | move.closes)
-    return replace(state, family=family, slot=slot), place
+    return replace(state, family=family, slot=slot)
 
 
-def _with_atoms(state: Strings, see: Look, move: _Move, place: Tensor) -> Strings:
+def _with_atoms(state: Strings, see: Look, move: _Move) -> Strings:
     """Return the strings with what is known of u and v changed."""
     table, linked = see.table, move.atom | move.closes
     v, doubled = move.v, move.order == 2
