@@ -237,7 +237,6 @@ def test_what_a_proposer_heard_comes_back(prior: Path) -> None:
         small["proposals_from"] = 12  # not in the first two steps
         for name, value in small.items():
             document.override(("campaign", name), value, "test")
-        document.override(("task", "stock"), 30, "test")
         return build(document, allow_plugins=False).campaign(None)
 
     whole, half, rest = campaign(4), campaign(2), campaign(4)
