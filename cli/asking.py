@@ -17,7 +17,7 @@ from cli.output import as_object, as_text, write_files
 from cli.session import apply, create, reopened
 from designer import config, laboratory
 from designer.campaign import Campaign
-from designer.errors import InputError, nearest
+from designer.errors import InputError, listed, nearest
 from designer.round import Batch
 from designer.rundir import RunDirectory
 
@@ -56,8 +56,15 @@ def tell(path: Path, results: Path, options: Options) -> None:
             raise InputError(f"{path}: no designs wait for results; run `designer ask {path} N`")
         columns = list(laboratory.laboratory(campaign).columns)
         measured = read(results, _ids(campaign.pending), columns)
+        asked = len(_ids(campaign.pending))
         laboratory.tell(campaign, measured)
         run.save(campaign.state())
+        known = sum(any(v == v for v in row.values()) for row in measured.values())
+        print(
+            f"{known} of {asked} designs are measured; the batch is closed, and designs left blank "
+            "may be asked for again",
+            file=sys.stderr,
+        )
         result = campaign.result("waiting")
         write_files(campaign.task, result, run, options.top)
         if options.as_json:
@@ -86,12 +93,24 @@ def read(file: Path, ids: Mapping[str, Any], columns: list[str]) -> dict[str, di
         if name not in header:
             raise InputError(f"{file}:1: no column {name!r}; {nearest(name, header)}")
     found: dict[str, dict[str, float]] = {}
+    filled = False
     for line, cells in lines:
         if any(cell.strip() for cell in cells):
+            if len(cells) > len(header):
+                raise InputError(
+                    f"{file}:{line}: {len(cells)} cells, but the header has {len(header)}; a comma "
+                    "splits a cell: write numbers without"
+                )
             row = dict(zip(header, cells, strict=False))
             _take(f"{file}:{line}", row, ids, found, columns)
+            filled = filled or any(row.get(name, "").strip() for name in columns)
     if not found:
         raise InputError(f"{file}: no rows; fill in what `designer ask` printed")
+    if not filled:
+        raise InputError(
+            f"{file}: nothing is filled in under {listed(columns)}, so nothing was told and the "
+            "designs still wait; write nan where a measurement failed"
+        )
     return found
 
 

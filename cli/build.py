@@ -159,6 +159,12 @@ def _learner(
             raise document.error(("prior",), "this kind of learner has no prior; leave [prior] out")
         with document.blamed(("learner",)):
             return settings.learner(policy, task.environment, objective)  # type: ignore[no-any-return]
+    if not isinstance(settings, LearnerSettings):
+        raise document.error(
+            ("learner",),
+            f"this kind of learner is {type(settings).__name__}, expected learner settings, or an "
+            "object with a method learner(policy, environment, objective)",
+        )
     prior: Any = None
     if "prior" in document.data:
         earlier: Prior = document.build(("prior",), Prior)

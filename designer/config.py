@@ -294,7 +294,10 @@ def _say(value: Any) -> str:
 def _syntax(name: str, text: str, problem: str) -> str:
     match = re.search(r"\s*\(at line (\d+), column (\d+)\)$", problem)
     if match:
-        return f"{name}:{match[1]}:{match[2]}: {problem[: match.start()]}"
+        said = problem[: match.start()]
+        if said == r"Illegal character '\n'":
+            said = "the line ends within a text; close it with a quotation mark"
+        return f"{name}:{match[1]}:{match[2]}: {said}"
     reason = re.sub(r"\s*\(at end of document\)$", "", problem)
     last = text.count("\n") + 1
     return f"{name}:{last}:{len(text.rpartition(chr(10))[2]) + 1}: {reason} at the end of the file"

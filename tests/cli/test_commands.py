@@ -251,8 +251,8 @@ def test_asking_and_telling(ran: Ran) -> None:
     told[2][2:] = ["", ""]
     text = "\n".join(",".join(row) for row in told)
     Path("results.csv").write_text(text)
-    code, out, _ = ran("tell", "job", "results.csv", "--json")
-    assert code == 0
+    code, out, err = ran("tell", "job", "results.csv", "--json")
+    assert code == 0 and err.startswith("3 of 4 designs are measured")
     said = json.loads(out)
     assert said["evaluations"] == 3
     assert [entry["reward"] for entry in said["best"]] == [3.0, 2.0, 0.0]
@@ -271,6 +271,8 @@ def test_asking_and_telling(ran: Ran) -> None:
         (lambda t: t.replace("\n2,", "\n1,"), "bad.csv:3: "),
         (lambda t: t.replace(",,", ",much,", 1), "bad.csv:2: yield is 'much', expected a number"),
         (lambda t: t.splitlines()[0], "bad.csv: no rows"),
+        (lambda t: t, "bad.csv: nothing is filled in under yield, purity, so nothing was told"),
+        (lambda t: t.replace(",,", ",1,200,2", 1), "bad.csv:2: 5 cells, but the header has 4"),
         (lambda t: t + "x" * 200_000, "bad.csv:5: not valid CSV: field larger than field limit"),
         (lambda t: "yield,purity,design,id\n1.5,2\n", "bad.csv:2: id '' was not asked for"),
     ],

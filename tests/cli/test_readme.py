@@ -88,6 +88,21 @@ def test_from_python(folder: Path) -> None:
     assert float(energies[0].split()[0]) <= -7
 
 
+def test_own_estimator(folder: Path) -> None:
+    page = (ROOT / "docs" / "policy-gradients.md").read_text(encoding="utf-8")
+    blocks = {name: text for kind, name, text in FENCE.findall(page) if name}
+    (table,) = (text for kind, _, text in FENCE.findall(page) if "RankReinforce" in text[:50])
+    (folder / "ranks.py").write_text(blocks["ranks.py"], encoding="utf-8")
+    text = table + FILES["peptides.toml"].replace("steps = 20", "steps = 2")
+    (folder / "ranks.toml").write_text(text, encoding="utf-8")
+    said = json.loads(run("designer run ranks.toml --allow-plugins --json", folder))
+    assert said["best"] and said["stopped"] == "steps"
+    (folder / "three.py").write_text("def three(lr: float = 0.1) -> int:\n    return 3\n")
+    (folder / "three.toml").write_text(text.replace("ranks.py:RankReinforce", "three.py:three"))
+    wrong = run("designer run three.toml --allow-plugins 2>&1 || [ $? -eq 3 ]", folder)
+    assert "is int, expected learner settings" in wrong
+
+
 def test_the_three_commands_of_the_start(folder: Path) -> None:
     script = commands_with("designer equation data/planets.csv")
     for line in script.splitlines():

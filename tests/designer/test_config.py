@@ -200,6 +200,7 @@ def test_what_the_program_sets_cannot_come_from_a_file() -> None:
     [
         ("[t\nsteps = 1", "c.toml:1:3: Expected ']'"),
         ("a = 1\nb = ", "c.toml:2:5: Invalid value"),
+        ('a = 1\nb = "x\n', "c.toml:2:7: the line ends within a text; close it with a quotation"),
         ("a = 1\na = 2", "c.toml:2:6: Cannot overwrite a value"),
     ],
 )
