@@ -234,7 +234,7 @@ def test_what_a_proposer_heard_comes_back(prior: Path) -> None:
     def campaign(steps: int) -> Any:
         document = presets.molecule("qed", str(prior))[0]
         small = {"batch_size": 8, "proposals": 8, "replay": 8, "replay_from": 8, "steps": steps}
-        small["proposals_from"] = 12  # not in the first two steps
+        small |= {"proposals_from": 12, "generations": 2}  # none in the first two steps
         for name, value in small.items():
             document.override(("campaign", name), value, "test")
         return build(document, allow_plugins=False).campaign(None)
