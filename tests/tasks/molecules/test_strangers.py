@@ -1,6 +1,9 @@
+from pathlib import Path
+
 import numpy as np
 import pytest
 
+from cli.main import invoke
 from designer.errors import InputError
 from designer.policy import RecurrentPolicy
 from designer.testing import check_proposer
@@ -59,3 +62,18 @@ def test_contract() -> None:
         Genetic(stock=0)
     with pytest.raises(InputError, match="strangers"):
         Genetic(strangers=1.1)
+
+
+def test_a_resumed_run_is_the_same(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """With the model, generations, strangers and a family that begins in the second half."""
+    sets = ("campaign.batch_size=8", "campaign.proposals=6", "campaign.generations=4",
+            "campaign.replay=4", "task.surplus=2", "task.strangers=0.4", "task.patience=40",
+            "policy.hidden=16", "task.max_atoms=14")  # fmt: skip
+    common = ["--quiet", "--representation", "graph", *(f"--set={each}" for each in sets)]
+    for name, steps in (("whole", 7), ("parts", 4)):
+        arguments = ["molecule", "qed", *common, "--out", str(tmp_path / name)]
+        assert invoke([*arguments, f"--set=campaign.steps={steps}"]) == 0
+    assert invoke(["resume", str(tmp_path / "parts"), "--quiet", "--set=campaign.steps=7"]) == 0
+    capsys.readouterr()
+    whole, parts = ((tmp_path / name / "best.csv").read_text() for name in ("whole", "parts"))
+    assert whole == parts and whole.count("\n") > 50
