@@ -38,7 +38,8 @@ def validate(campaign: Path, options: Options) -> None:
 def score(oracle: str, file: str, task: str | None, options: Options, skip: bool = False) -> None:
     """Print a line a design, in order: the value, a tab, the design.
 
-    What is no design is refused, or with `skip` gets `nan` and its reason on stderr.
+    What is no design is refused, or with `skip` gets `nan` and its reason on stderr. Of several
+    columns, that with the oracle's name or else the first is printed, and stderr says which.
     """
     made, judge = judge_of(oracle, task, options)
     name, lines = lines_of(file)
@@ -55,8 +56,10 @@ def score(oracle: str, file: str, task: str | None, options: Options, skip: bool
             refused[row] = str(problem)
     with aside():
         answer = call(judge, designs)
-    values = answer.columns.get(judge.name, next(iter(answer.columns.values())))
-    told = iter(values.tolist())
+    shown = judge.name if judge.name in answer.columns else next(iter(answer.columns))
+    if shown != judge.name and len(answer.columns) > 1:
+        print(f"of the columns {', '.join(answer.columns)}: {shown}", file=sys.stderr)
+    told = iter(answer.columns[shown].tolist())
     for row, (_, text) in enumerate(texts):
         value = float("nan") if row in refused else next(told)
         print(f"{value + 0.0!r}\t{text}")  # + 0.0: no minus before a zero

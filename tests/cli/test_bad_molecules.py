@@ -37,6 +37,22 @@ def test_a_bad_line_is_named(line: str, tmp_path: Path, capsys: pytest.CaptureFi
     assert said.out == "" and said.err == f"designer: {file}:2: {LINES[line]}\n"
 
 
+def test_which_of_several_columns_is_shown_is_told(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    file = tmp_path / "in.smi"
+    file.write_text("CCO\n")
+    code = tmp_path / "mine.py"
+    code.write_text("def f(text: str):\n    return {'size': len(text), 'first': 1.5}\n")
+    command = ["score", f"{code}:f", str(file)]
+    assert invoke(command) == 0
+    said = capsys.readouterr()
+    assert (said.out, said.err) == ("3.0\tCCO\n", "of the columns size, first: size\n")
+    assert invoke([*command, "--set", 'objective.0.endpoints=["first"]']) == 0
+    said = capsys.readouterr()
+    assert (said.out, said.err) == ("1.5\tCCO\n", "")
+
+
 @pytest.mark.parametrize("content", ["", "\n \n"])
 def test_a_file_without_designs(
     content: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
