@@ -30,7 +30,7 @@ from designer.restarts import Restarts
 from designer.rollout import replay, rollout
 from designer.round import Asked, Batch, figures, rows
 from designer.settings import CLOCKS, Settings
-from designer.store import Store
+from designer.store import DesignRow, Store
 
 Metrics = dict[str, float]
 
@@ -69,6 +69,7 @@ class Campaign:
         self.steps, self.seconds, self.stale = 0, 0.0, 0
         self.skipped = 0  # steps in a row whose gradient was not finite
         self.pending: Batch | None = None  # designs that people are measuring
+        self._bred: list[DesignRow] = []  # rows of this step's earlier generations
 
     def run(
         self,
@@ -161,8 +162,9 @@ class Campaign:
         metrics = self._metrics(batch, scored, learned)
         if self.store is not None:
             # cheap designs make millions of rows nobody reads; elites and metrics are kept
-            listed = [] if self.meter.cheap else rows(batch, scored)
+            listed = [] if self.meter.cheap else [*self._bred, *rows(batch, scored)]
             self.store.write_step(self.steps, metrics, listed)
+        self._bred = []
         self.stale = 0 if scored.fresh.any() else self.stale + 1
         self.steps += 1
         self._check_gradient(metrics)
@@ -254,7 +256,9 @@ class Campaign:
     def _take_in(self, asked: Asked) -> None:
         """Judge what the proposer made, and remember its best."""
         if asked.designs:
-            self._remember(asked, self.judge(asked), paid=self.steps > 0)
+            scored = self.judge(asked)
+            self._bred += rows(asked, scored)
+            self._remember(asked, scored, paid=self.steps > 0)
 
     def _remember(self, asked: Asked, scored: Scored, *, paid: bool = True) -> None:
         """Tell the proposer what came of its designs, and keep the best of all."""

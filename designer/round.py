@@ -42,12 +42,12 @@ class Batch(Asked):
     trajectory: Trajectory = field(kw_only=True)  # B rows
 
 
-def rows(batch: Asked, scored: Scored) -> list[DesignRow]:
+def rows(asked: Asked, scored: Scored) -> list[DesignRow]:
     """Return a row of the record for each design."""
     return [
-        DesignRow(design and design.key, float(reward), float(weight), row >= batch.sampled)
+        DesignRow(design and design.key, float(reward), float(weight), row >= asked.sampled)
         for row, (design, reward, weight) in enumerate(
-            zip(batch.designs, scored.reward, scored.weight, strict=True)
+            zip(asked.designs, scored.reward, scored.weight, strict=True)
         )
     ]
 

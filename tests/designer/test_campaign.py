@@ -123,7 +123,7 @@ def test_designs_to_begin_from_are_judged_once_with_the_first_batch() -> None:
     assert "abcabcaa" in {elite.key for elite in job.elites.best(1000)}
 
 
-def test_generations_of_a_step_are_bred_of_the_ones_before_it() -> None:
+def test_generations_of_a_step_are_bred_of_the_ones_before_it(tmp_path: Path) -> None:
     """Each is judged and remembered before the next; together they keep the budget."""
     bred: list[tuple[float, int]] = []
 
@@ -133,7 +133,9 @@ def test_generations_of_a_step_are_bred_of_the_ones_before_it() -> None:
         return made
 
     oracle = Match()
-    job = campaign(replace(SETTINGS, generations=4, steps=3, budget=None), oracle=oracle)
+    store = Store(tmp_path / "run.sqlite")
+    settings = replace(SETTINGS, generations=4, steps=3, budget=None)
+    job = campaign(settings, oracle=oracle, store=store)
     job.task = replace(TASK, proposer=proposer)
     result = job.run()
     counts = [count for _, count in bred]
@@ -142,6 +144,7 @@ def test_generations_of_a_step_are_bred_of_the_ones_before_it() -> None:
     best = [value for value, _ in bred[2:]]
     assert best == sorted(best) and len(set(best)) > 1
     assert result.evaluations == len(set(oracle.asked)) > 32
+    assert {key for _, _, key, _, _ in store.designs()} >= set(oracle.asked), "all are recorded"
     assert campaign(replace(SETTINGS, generations=9, budget=50)).run().evaluations == 50
 
 
