@@ -31,7 +31,7 @@ _CHOICES: Mapping[str, Mapping[str, str]] = {
     }
     for name, sign in (("where", ">"), ("unless", "<="))
 }
-_PLAIN = re.compile(r"(?:\d[\d.]*(?:e[-+]?\d+)?|[-+*/() ])+")  # arithmetic of numbers only
+_NAME = re.compile(r"(?<![\w.])[A-Za-z]")  # where a word begins that is no number
 _PREFIX = {"python": "math.", "numpy": "np.", "torch": "torch.", "c": ""}
 _HEAD = {"python": "import math\n\n\n", "numpy": "import numpy as np\n\n\n",
          "torch": "import torch\n\n\n", "c": "#include <math.h>\n\n"}  # fmt: skip
@@ -121,7 +121,7 @@ def _applied(name: str, args: list[str], language: str) -> str:
 
 def _tensor(text: str) -> str:
     """Return an argument of a torch function, which takes no plain number."""
-    return f"torch.tensor({text}, dtype=torch.float64)" if _PLAIN.fullmatch(text) else text
+    return text if _NAME.search(text) else f"torch.tensor({text}, dtype=torch.float64)"
 
 
 def _number(value: float) -> str:

@@ -120,6 +120,8 @@ def test_columns_with_names_like_parts_of_numbers_are_no_numbers() -> None:
     made = parse("sqrt(n)*exp(e1)/sqrt(2) + sin(-1.5e-7)", library("all", ["n", "e1"], (), True))
     code = to_code(made, "torch")
     assert "torch.sqrt(n)" in code and "torch.exp(e1)" in code
+    long = parse("sqrt(1.2345678901234567*n*2.3456789012345678)", made.library)
+    assert "torch.tensor" not in to_code(long, "torch")
     assert "torch.sqrt(torch.tensor(2.0, " in code and "sin(torch.tensor((-1.5e-07), " in code
 
 
