@@ -36,6 +36,7 @@ TABLES = (
     "campaign", "machine", "task", "policy", "prior", "learner", "scoring", "objective", "penalty",
     "constraint", "proposer", "bandit",
 )  # fmt: skip
+PLAIN = ("campaign", "machine", "prior", "scoring", "bandit")  # tables without a kind
 # any oracle may be a penalty and the other way round; where both have a name, their own wins
 WANTED, COSTS = PENALTIES | ORACLES | OBJECTIVES, ORACLES | OBJECTIVES | PENALTIES
 
@@ -67,6 +68,9 @@ class Parts:
 def build(document: Document, *, allow_plugins: bool = False) -> Parts:
     """Return the parts a document describes; raises ConfigError with the place of a fault."""
     document.known(TABLES)
+    for name in PLAIN:
+        if document.table((name, "kind")) is not None:
+            raise document.error((name, "kind"), f"[{name}] takes no kind; leave it out")
     adapt(document)
     settings: Settings = document.build(("campaign",), Settings)
     machine: Machine = document.build(("machine",), Machine)

@@ -16,6 +16,8 @@ if TYPE_CHECKING:
 
 AIMS = ("quantile", "entropic", "max_at_k", "kl_ball", "mean_variance")
 INFINITE = float("inf")
+STEEPEST = 10.0  # power of a schedule; a few dozen would leave the range of numbers in a long run
+LARGEST = 1e30  # of a step size: weights are float32
 
 
 def check(s: LearnerSettings) -> None:
@@ -51,6 +53,10 @@ def check_ranges(settings: Any, above: Sequence[str], least: Sequence[str]) -> N
     for name in least:
         if not 0 <= getattr(settings, name) < INFINITE:
             raise InputError(f"learner: {name} is {getattr(settings, name)}, expected 0 or more")
+    for name in ("lr", "critic_lr", "log_z_lr"):
+        if (getattr(settings, name, None) or 0.0) > LARGEST:
+            value = getattr(settings, name)
+            raise InputError(f"learner: {name} is {value}, expected at most {LARGEST:g}")
 
 
 def _check_advantages(s: LearnerSettings) -> None:
@@ -99,6 +105,9 @@ def _check_agents(s: LearnerSettings) -> None:
 
 
 def _check_rates(s: LearnerSettings) -> None:
+    for name in ("lr_power", "critic_lr_power"):
+        if getattr(s, name) > STEEPEST:
+            raise InputError(f"learner: {name} is {getattr(s, name)}, expected 0 to {STEEPEST:g}")
     if s.critic_lr is None:
         return
     if not s.critic_lr > 0:

@@ -195,6 +195,15 @@ CAMPAIGNS += [
         "[campaign]\nbucket_size = 5\n[task]\nkind = 'servers'\n[[objective]]\nkind = 'realised'\n",
         "c.toml:2:1: bucket_size is 5, and task 'servers' names no classes of designs",
     ),
+    ("[campaign]\nkind = 'fold'\n" + WHOLE, "c.toml:2:1: [campaign] takes no kind; leave it out"),
+    (
+        "[learner]\nlr = 1e300\n" + WHOLE,
+        "c.toml:2:1: learner: lr is 1e+300, expected at most 1e+30",
+    ),
+    (
+        "[learner]\nlr_power = 99.0\n" + WHOLE,
+        "c.toml:2:1: learner: lr_power is 99.0, expected 0 to",
+    ),
     ("learner = 3\n" + WHOLE, "c.toml:1:1: learner is 3, expected a table"),
 ]
 
