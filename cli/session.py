@@ -141,7 +141,7 @@ def search(campaign: Campaign, run: RunDirectory, options: Options) -> None:
             result = campaign.result("interrupted")
             failure = Interrupted(
                 f"interrupted in a step that did not end within {grace:g} s; what was measured "
-                f"is kept, and `designer resume {run.path}` does the step again"
+                f"is kept, and `{again(run, options)}` does the step again"
             )
         finally:
             dismiss(campaign.objective)
@@ -151,11 +151,16 @@ def search(campaign: Campaign, run: RunDirectory, options: Options) -> None:
     if 0 < before == campaign.steps and result.stopped in ("budget", "time", "steps"):
         option = "--set campaign.steps=N" if result.stopped == "steps" else f"--{result.stopped} N"
         print(
-            f"that limit was met before; go on with: designer resume {run.path} {option}",
+            f"that limit was met before; raise it: {again(run, options)} {option}",
             file=sys.stderr,
         )
     if result.stopped == "interrupted":
-        raise Interrupted(f"interrupted; `designer resume {run.path}` continues")
+        raise Interrupted(f"interrupted; `{again(run, options)}` continues")
+
+
+def again(run: RunDirectory, options: Options) -> str:
+    """Return the command that goes on with a run."""
+    return f"designer resume {run.path}{' --allow-plugins' if options.allow_plugins else ''}"
 
 
 def out_of_memory(problem: BaseException, run: RunDirectory) -> Interrupted:

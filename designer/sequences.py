@@ -242,7 +242,8 @@ def draw(designs: Sequence[TokenDesign]) -> str:
         for row, d in enumerate(designs, start=1)
     ]
     size = f'width="{width}" height="{24 * len(designs) + 20}"'
-    return f'<svg xmlns="http://www.w3.org/2000/svg" {size}>{"".join(lines)}</svg>'
+    paper = '<rect width="100%" height="100%" fill="#fff"/>'
+    return f'<svg xmlns="http://www.w3.org/2000/svg" {size}>{paper}{"".join(lines)}</svg>'
 
 
 def _check_settings(env: Sequences) -> None:

@@ -128,8 +128,8 @@ def show(design: Schedule) -> str:
 
 
 def draw(designs: Sequence[Schedule]) -> str:
-    """Return the schedules as one SVG document, a row of bars each."""
-    width = 60 + 8 * max((len(d.digits) for d in designs), default=0)
+    """Return the schedules as one SVG document, a row of bars each, a bar a choice."""
+    width = max(360, 60 + 8 * max((len(d.digits) for d in designs), default=0))
     body = []
     for row, design in enumerate(designs):
         top = max(1, *(int(c) for c in design.digits))
@@ -139,5 +139,8 @@ def draw(designs: Sequence[Schedule]) -> str:
             body.append(f'<rect {place} width="7" height="{height:.1f}" fill="#1f6f78"/>')
         said = escape(show(design).splitlines()[1])
         body.append(f'<text x="20" y="{60 * row + 15}" font-size="11">{said}</text>')
-    size = f'width="{width}" height="{60 * len(designs) + 10}"'
-    return f'<svg xmlns="http://www.w3.org/2000/svg" {size}>{"".join(body)}</svg>\n'
+    said = "a bar a choice, in the order made; its height is the choice"
+    body.append(f'<text x="20" y="{60 * len(designs) + 15}" font-size="11">{said}</text>')
+    size = f'width="{width}" height="{60 * len(designs) + 25}" font-family="sans-serif"'
+    paper = '<rect width="100%" height="100%" fill="#fff"/>'
+    return f'<svg xmlns="http://www.w3.org/2000/svg" {size}>{paper}{"".join(body)}</svg>\n'

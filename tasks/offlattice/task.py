@@ -55,17 +55,22 @@ def show(design: Conformation) -> str:
 
 
 def draw(designs: Sequence[Conformation]) -> str:
-    """Return the conformations as one SVG document, a panel each; A is filled, B open."""
-    body = [_panel(design, row) for row, design in enumerate(designs)]
-    size = f'width="{_PANEL:g}" height="{_PANEL * max(1, len(designs)):g}"'
-    return f'<svg xmlns="http://www.w3.org/2000/svg" {size}>{"".join(body)}</svg>\n'
+    """Return the conformations as one SVG document, three panels a row; A is filled, B open."""
+    body = [
+        f'<g transform="translate({_PANEL * (i % 3):g} {_PANEL * (i // 3):g})">{_panel(design)}</g>'
+        for i, design in enumerate(designs)
+    ]
+    across, down = max(1, min(3, len(designs))), max(1, -(-len(designs) // 3))
+    size = f'width="{_PANEL * across:g}" height="{_PANEL * down:g}" font-family="sans-serif"'
+    paper = '<rect width="100%" height="100%" fill="#fff"/>'
+    return f'<svg xmlns="http://www.w3.org/2000/svg" {size}>{paper}{"".join(body)}</svg>\n'
 
 
-def _panel(design: Conformation, row: int) -> str:
+def _panel(design: Conformation) -> str:
     flat = _flattened(design.coordinates)
     low, high = flat.min(axis=0), flat.max(axis=0)
     unit = (_PANEL - 2 * _MARGIN) / max(float((high - low).max()), 1.0)
-    spots = (flat - (low + high) / 2) * unit + (_PANEL / 2, _PANEL / 2 + row * _PANEL)
+    spots = (flat - (low + high) / 2) * unit + _PANEL / 2
     line = " ".join(f"{x:.1f},{y:.1f}" for x, y in spots.tolist())
     dots = "".join(
         f'<circle cx="{x:.1f}" cy="{y:.1f}" r="6" stroke="#3b4a54" '
@@ -73,7 +78,7 @@ def _panel(design: Conformation, row: int) -> str:
         for (x, y), letter in zip(spots.tolist(), design.sequence, strict=True)
     )
     title = escape(f"{design.model}  E = {design.energy:.4f}")
-    text = f'<text x="10" y="{row * _PANEL + 18:g}" font-size="13">{title}</text>'
+    text = f'<text x="10" y="18" font-size="13">{title}</text>'
     return f'<polyline points="{line}" fill="none" stroke="#5c6b75"/>{dots}{text}'
 
 

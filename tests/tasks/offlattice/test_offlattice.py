@@ -131,6 +131,8 @@ def test_the_contracts(model: str) -> None:
     check_oracle(AbEnergy(CHAIN, model), rows)
     check_proposer(made.proposer, rows)  # type: ignore[arg-type]
     assert "energy" in made.show(rows[0]) and made.draw(rows).startswith("<svg")
+    four = made.draw([rows[0]] * 4)
+    assert 'width="900" height="600"' in four and "translate(0 300)" in four  # three a row
     policy = RecurrentPolicy(env.obs_size, 1, hidden=8, seed=0, num_values=env.num_values)
     check_policy(policy, env)
 
