@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+import json
 import sys
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
 
 from cli.build import COSTS, WANTED, build, build_judge, build_task
 from cli.kinds import aside
@@ -36,7 +41,7 @@ def validate(campaign: Path, options: Options) -> None:
 
 
 def score(oracle: str, file: str, task: str | None, options: Options, skip: bool = False) -> None:
-    """Print a line a design, in order: the value, a tab, the design.
+    """Print a line a design, in order: the value, a tab, the design; or one object of all columns.
 
     What is no design is refused, or with `skip` gets `nan` and its reason on stderr. Of several
     columns, that with the oracle's name or else the first is printed, and stderr says which.
@@ -46,28 +51,50 @@ def score(oracle: str, file: str, task: str | None, options: Options, skip: bool
     texts = [(number, line) for number, line in enumerate(lines, 1) if line]
     if not texts:
         raise InputError(f"{name}: holds no designs; expected one a line")
-    designs, refused = [], dict[int, str]()
+    designs, judged, refused = [], [], dict[int, str]()
     for row, (line, text) in enumerate(texts):
         try:
             designs.append(_parsed(made, text, f"{name}:{line}"))
+            judged.append(row)
         except InputError as problem:
             if not skip:
                 raise
             refused[row] = str(problem)
     with aside():
         answer = call(judge, designs)
-    shown = judge.name if judge.name in answer.columns else next(iter(answer.columns))
-    if shown != judge.name and len(answer.columns) > 1:
-        print(f"of the columns {', '.join(answer.columns)}: {shown}", file=sys.stderr)
-    told = iter(answer.columns[shown].tolist())
-    for row, (_, text) in enumerate(texts):
-        value = float("nan") if row in refused else next(told)
-        print(f"{value + 0.0!r}\t{text}")  # + 0.0: no minus before a zero
-    judged = [row for row in range(len(texts)) if row not in refused]
     for at, reason in answer.errors.items():
         refused[judged[at]] = f"{name}:{texts[judged[at]][0]}: not measured: {reason}"
+    values = {column: np.full(len(texts), np.nan) for column in answer.columns}
+    for column, measured in answer.columns.items():
+        values[column][judged] = measured + 0.0  # no minus before a zero
+    if options.as_json:
+        return print(json.dumps({"results": _results(texts, values, refused)}, allow_nan=False))
+    shown = judge.name if judge.name in values else next(iter(values))
+    if shown != judge.name and len(values) > 1:
+        print(f"of the columns {', '.join(values)}: {shown}", file=sys.stderr)
+    for value, (_, text) in zip(values[shown].tolist(), texts, strict=True):
+        print(f"{value!r}\t{text}")
     for _, reason in sorted(refused.items()):
         print(reason, file=sys.stderr)
+
+
+def _results(
+    texts: Sequence[tuple[int, str]],
+    values: Mapping[str, NDArray[np.float64]],
+    refused: Mapping[int, str],
+) -> list[dict[str, Any]]:
+    """Return an object a design; what is not finite is null, as JSON has no other word for it."""
+    return [
+        {
+            "design": text,
+            "values": {
+                column: float(each[row]) if np.isfinite(each[row]) else None
+                for column, each in values.items()
+            },
+            "error": refused.get(row),
+        }
+        for row, (_, text) in enumerate(texts)
+    ]
 
 
 def judge_of(oracle: str, task: str | None, options: Options) -> tuple[Task, Any]:

@@ -176,7 +176,7 @@ def ask(
 
 
 @app.command(rich_help_panel=PEOPLE)
-@with_options(only=(*LITTLE, "top"))
+@with_options(only=("as_json", *LITTLE, "top"))
 def tell(
     directory: Directory,
     results: Annotated[
@@ -191,7 +191,7 @@ def tell(
 
 
 @app.command(rich_help_panel=LOOK)
-@with_options(only=(*LITTLE, "top"))
+@with_options(only=("as_json", *LITTLE, "top"))
 def report(directory: Directory, options: Options) -> None:
     """Print what a run found so far and write its exports again."""
     from cli.session import report_on
@@ -209,7 +209,7 @@ def validate(campaign: Campaign, options: Options) -> None:
 
 
 @app.command(rich_help_panel=LOOK)
-@with_options(only=(*LITTLE, "assignments"))
+@with_options(only=("as_json", *LITTLE, "assignments"))
 def score(
     oracle: Annotated[str, typer.Argument(metavar="ORACLE", help="A name, or FILE.py:FUNCTION.")],
     options: Options,

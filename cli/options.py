@@ -75,7 +75,7 @@ class Options:
         return replace(self, allow_plugins=True)
 
 
-LITTLE = ("as_json", "debug", "allow_plugins")  # what commands that do not search need
+LITTLE = ("debug", "allow_plugins")  # what commands that do not search need
 
 
 def with_options(

@@ -86,6 +86,12 @@ def test_skip_goes_on(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> Non
     said = capsys.readouterr()
     assert said.out.splitlines() == ["3.0\tCCO", "nan\tC1CC", "6.0\tc1ccccc1", "nan\tCC.O"]
     assert [line.split(": ")[0] for line in said.err.splitlines()] == [f"{file}:2", f"{file}:5"]
+    assert invoke(["score", "heavy_atoms", str(file), "--skip", "--json"]) == 0
+    said = capsys.readouterr()
+    results = json.loads(said.out)["results"]
+    assert [row["values"] for row in results] == [{"heavy_atoms": n} for n in (3, None, 6, None)]
+    assert [row["design"] for row in results] == ["CCO", "C1CC", "c1ccccc1", "CC.O"]
+    assert [row["error"] is None for row in results] == [True, False, True, False]
 
 
 def failing(left: int) -> Service:
