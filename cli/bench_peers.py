@@ -22,7 +22,7 @@ from tasks.folding.lattices import lattice_named
 
 TUNED = {  # kind, replicas, coldest, hottest
     "square": (2, 5, 0.3, 0.5), "cubic": (3, 2, 0.3, 0.44),
-    "triangular": (6, 5, 0.3, 0.5), "fcc": (12, 2, 0.3, 0.5),
+    "triangular": (6, 5, 0.3, 0.5), "fcc": (12, 2, 0.4, 0.8),
 }  # fmt: skip
 LONGEST_EXACT = 20  # residues that branch and bound is asked for; each more costs 1.7 times as much
 _EXACT = """

@@ -208,11 +208,23 @@ def test_energies_that_are_no_round_numbers_are_kept_closely() -> None:
 def test_bad_settings_are_told() -> None:
     for given, message in (
         ({"steps": 0}, "steps is 0, expected at least 1"),
-        ({"coldest": 0.0}, "expected 0 < coldest"),
+        ({"coldest": -0.1}, "temperatures -0.1 to 0, expected numbers above 0"),
         ({"rebridging": 1.0}, "rebridging is 1, expected 0 to below 1"),
     ):
         with pytest.raises(InputError, match=message):
             ReplicaExchange(**given)  # type: ignore[arg-type]
+
+
+def test_temperatures_rise_and_fcc_is_searched_hotter() -> None:
+    def betas(lattice: str, **given: float) -> list[float]:
+        (fold, *_) = random_folds(SEQUENCE, lattice)
+        return ReplicaExchange(**given).ladder([fold], np.random.default_rng(0)).betas.tolist()
+
+    assert betas("cubic") == pytest.approx([1 / 0.3, 1 / 0.37, 1 / 0.44])
+    assert betas("fcc") == pytest.approx([1 / 0.4, 1 / 0.6, 1 / 0.8])
+    assert betas("fcc", coldest=0.5, hottest=0.5) == pytest.approx([2.0, 2.0, 2.0])
+    with pytest.raises(InputError, match=r"temperatures 0\.6 to 0\.5"):
+        betas("square", coldest=0.6)
 
 
 def test_without_numba_plain_pull_moves_walk(monkeypatch: pytest.MonkeyPatch) -> None:
