@@ -62,9 +62,26 @@ def to_latex(expression: Expression, digits: int = 6, exact: bool = False) -> st
     """Return LaTeX, with numbers of `digits` significant digits."""
     import sympy
 
-    tree = to_sympy(expression, exact)
-    rounded = {f: sympy.Float(f, digits) for f in tree.atoms(sympy.Float)}
-    return str(sympy.latex(tree.xreplace(rounded)))
+    return str(sympy.latex(_rounded(to_sympy(expression, exact), digits)))
+
+
+def gathered(expression: Expression, digits: int = 6) -> str | None:
+    """Return it with numbers that only multiply or add made one; None where none are."""
+    import sympy
+
+    tree = to_sympy(expression)
+    outer = (expression.scale, 1.0), (expression.offset, 0.0)
+    written = len(expression.constants) + sum(
+        not math.isnan(value) and value != usual for value, usual in outer
+    )
+    left = sum(isinstance(node, sympy.Float) for node in sympy.preorder_traversal(tree))
+    return str(_rounded(tree, digits)) if left < written else None
+
+
+def _rounded(tree: Any, digits: int) -> Any:
+    import sympy
+
+    return tree.xreplace({f: sympy.Float(f, digits) for f in tree.atoms(sympy.Float)})
 
 
 def _exact(value: float) -> Any:

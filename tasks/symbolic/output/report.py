@@ -16,6 +16,7 @@ from tasks.symbolic.judging import Judged, judge
 from tasks.symbolic.language.expression import Expression
 from tasks.symbolic.language.library import Library
 from tasks.symbolic.language.parser import parse
+from tasks.symbolic.output.export import gathered
 from tasks.symbolic.output.files import described, files, numbers_of, short
 from tasks.symbolic.output.poles import Domain, domain
 from tasks.symbolic.output.tidy import tidied
@@ -130,6 +131,10 @@ class Reporter:
             out += _aligned(cells)
         if tidy is not None and tidy is not judged:
             out += ["", f"with short numbers, as good: {table.target} = {short(tidy)}"]
+        shown = judged if tidy is None else tidy
+        plain = None if judged.by_label else gathered(shown.expression)
+        if plain is not None:
+            out += ["", f"that is: {table.target} = {plain}"]
         return out
 
     def domain(self, judged: Judged) -> Domain:

@@ -16,7 +16,7 @@ from tasks.symbolic.language.library import library
 from tasks.symbolic.language.parser import parse
 from tasks.symbolic.mask.environment import Expressions
 from tasks.symbolic.output import view
-from tasks.symbolic.output.export import to_latex, to_sympy
+from tasks.symbolic.output.export import gathered, to_latex, to_sympy
 from tasks.symbolic.tables.names import safe_names
 from tasks.symbolic.tables.table import make_table
 
@@ -134,6 +134,11 @@ def test_quoted_headers_are_read():
 def test_latex_rounds_the_numbers():
     design = parse("1.23456789*sqrt(x)/y", LIBRARY)
     assert to_latex(design, 3) == r"\frac{1.23 \sqrt{x}}{y}"
+
+
+def test_numbers_that_only_multiply_are_made_one() -> None:
+    assert gathered(parse("-607.5*(-2.0/x)", LIBRARY), 4) == "1215.0/x"
+    assert gathered(parse("2.5*x + sin(0.5*y)", LIBRARY)) is None
 
 
 def test_the_terminal_shows_equation_and_tree():
