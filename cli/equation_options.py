@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 from typing import Annotated
 
@@ -9,7 +10,8 @@ import typer
 
 from cli.options import Options, with_options
 
-_LAW = "What is known of the law"
+_column = partial(typer.Option, metavar="COLUMN")
+_law = partial(typer.Option, rich_help_panel="What is known of the law")
 
 
 @with_options
@@ -18,28 +20,16 @@ def equation(
     options: Options,
     target: Annotated[
         list[str] | None,
-        typer.Option(
-            metavar="COLUMN",
-            help="Column to explain. Without it, the last one. Repeat for several.",
-        ),
+        _column(help="Column to explain. Without it, the last one. Repeat for several."),
     ] = None,
     inputs: Annotated[
         list[str] | None,
-        typer.Option(
-            "--input",
-            metavar="COLUMN",
-            help="Column to explain by; repeat. Without it, all others.",
-        ),
+        _column("--input", help="Column to explain by; repeat. Without it, all others."),
     ] = None,
-    ignore: Annotated[
-        list[str] | None, typer.Option(metavar="COLUMN", help="Column to leave out; repeat.")
-    ] = None,
-    weights: Annotated[
-        str | None, typer.Option(metavar="COLUMN", help="Column of sample weights.")
-    ] = None,
+    ignore: Annotated[list[str] | None, _column(help="Column to leave out; repeat.")] = None,
+    weights: Annotated[str | None, _column(help="Column of sample weights.")] = None,
     category: Annotated[
-        str | None,
-        typer.Option(metavar="COLUMN", help="Column of labels: each has constants of its own."),
+        str | None, _column(help="Column of labels: each has constants of its own.")
     ] = None,
     missing: Annotated[
         str | None,
@@ -63,56 +53,35 @@ def equation(
         ),
     ] = None,
     units: Annotated[
-        Path | None,
-        typer.Option(
-            metavar="FILE", rich_help_panel=_LAW, help="CSV of name,unit: equations must balance."
-        ),
+        Path | None, _law(metavar="FILE", help="CSV of name,unit: equations must balance.")
     ] = None,
     guess: Annotated[
         list[str] | None,
-        typer.Option(
+        _law(
             metavar="FORMULA",
-            rich_help_panel=_LAW,
             help="Formula to start from; single letters are fitted: 'a*x + b'. Repeat.",
         ),
     ] = None,
     form: Annotated[
         str | None,
-        typer.Option(
+        _law(
             metavar="FORM",
-            rich_help_panel=_LAW,
             help="How it is put together: 'f(x)*g(y) + a', f and g are searched.",
         ),
     ] = None,
     increasing: Annotated[
         list[str] | None,
-        typer.Option(
-            metavar="COLUMN",
-            rich_help_panel=_LAW,
-            help="Input with which the law never falls; repeat.",
-        ),
+        _law(metavar="COLUMN", help="Input with which the law never falls; repeat."),
     ] = None,
     decreasing: Annotated[
         list[str] | None,
-        typer.Option(
-            metavar="COLUMN",
-            rich_help_panel=_LAW,
-            help="Input with which the law never rises; repeat.",
-        ),
+        _law(metavar="COLUMN", help="Input with which the law never rises; repeat."),
     ] = None,
-    positive: Annotated[
-        bool, typer.Option("--positive", rich_help_panel=_LAW, help="The law is never below 0.")
-    ] = False,
-    negative: Annotated[
-        bool, typer.Option("--negative", rich_help_panel=_LAW, help="The law is never above 0.")
-    ] = False,
+    positive: Annotated[bool, _law("--positive", help="The law is never below 0.")] = False,
+    negative: Annotated[bool, _law("--negative", help="The law is never above 0.")] = False,
     score: Annotated[
         list[str] | None,
-        typer.Option(
-            metavar="FORMULA",
-            rich_help_panel=_LAW,
-            help="Formula to fit and judge, without any search. Repeat.",
-        ),
+        _law(metavar="FORMULA", help="Formula to fit and judge, without any search. Repeat."),
     ] = None,
 ) -> None:
     """Discover an equation in a CSV."""

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from cli.build import COSTS, WANTED, build, build_judge, build_task
 from cli.kinds import aside
 from cli.options import Options
+from cli.output import number
 from cli.presets import shipped
 from cli.session import asks_people
 from designer import config
@@ -87,10 +88,7 @@ def _results(
     return [
         {
             "design": text,
-            "values": {
-                column: float(each[row]) if np.isfinite(each[row]) else None
-                for column, each in values.items()
-            },
+            "values": {column: number(float(each[row])) for column, each in values.items()},
             "error": refused.get(row),
         }
         for row, (_, text) in enumerate(texts)

@@ -94,10 +94,10 @@ def write_files(
     if drawn is not None:
         run.write("progress.svg", drawn)
     shown = [task.parse(found.design) for found in result.best[:top]]
-    files = {"best.svg": task.draw(shown)} if shown else {}
-    if shown and task.exports is not None:  # a task may draw again with what was measured
-        files |= task.exports(shown, result.best[:top])
-    for name, text in files.items():
+    made = dict(task.exports(shown, result.best[:top])) if shown and task.exports else {}
+    if shown and "best.svg" not in made:  # some tasks draw it with what was measured
+        made["best.svg"] = task.draw(shown)
+    for name, text in made.items():
         run.write(name, text)
 
 

@@ -161,8 +161,7 @@ class Campaign:
         self._begin_anew(scored)
         metrics = self._metrics(batch, scored, learned)
         if self.store is not None:
-            # cheap designs make millions of rows nobody reads; elites and metrics are kept
-            listed = [] if self.meter.cheap else [*self._bred, *rows(batch, scored)]
+            listed = [*self._bred, *self._listed(batch, scored)]
             self.store.write_step(self.steps, metrics, listed)
         self._bred = []
         self.stale = 0 if scored.fresh.any() else self.stale + 1
@@ -257,8 +256,12 @@ class Campaign:
         """Judge what the proposer made, and remember its best."""
         if asked.designs:
             scored = self.judge(asked)
-            self._bred += rows(asked, scored)
+            self._bred += self._listed(asked, scored)
             self._remember(asked, scored, paid=self.steps > 0)
+
+    def _listed(self, asked: Asked, scored: Scored) -> list[DesignRow]:
+        """Return rows for the record; cheap designs would make millions that nobody reads."""
+        return [] if self.store is None or self.meter.cheap else rows(asked, scored)
 
     def _remember(self, asked: Asked, scored: Scored, *, paid: bool = True) -> None:
         """Tell the proposer what came of its designs, and keep the best of all."""

@@ -179,7 +179,9 @@ def _surprise(policy: Any, known: Known, legality: float = 0.0) -> Tensor:
     """Return [B, T] nats of each action, 0 where the row is over; see `Lessons.legality`."""
     each = torch.log_softmax(policy.unroll(known.observations).logits, -1)
     nats = -each.gather(2, known.actions.unsqueeze(2)).squeeze(2)
-    if legality and known.legal is not None:
+    if legality:
+        if known.legal is None:
+            raise InputError("legality needs a corpus that tells what was legal (`masked`)")
         nats = nats - legality * each.masked_fill(~known.legal, -torch.inf).logsumexp(2)
     return torch.where(known.active, nats, 0.0)
 

@@ -81,7 +81,8 @@ class Families:
 
     def state(self) -> dict[str, Any]:
         """Return plain data for a checkpoint."""
-        plain = {name: value for name, value in vars(self).items() if name != "_designs"}
+        settled = ("patience", "_designs")  # a setting, and what `own` says
+        plain = {name: value for name, value in vars(self).items() if name not in settled}
         return plain | {"own": [list(pair) for pair in self.own]}
 
     def restore(self, state: Mapping[str, Any]) -> None:

@@ -64,8 +64,8 @@ class Genetic:
     stock: int = 1000
     source: Any = None
     policy: Any = None
-    expectation: Expectation = field(default_factory=Expectation, init=False)
     patience: int = 0
+    expectation: Expectation = field(default_factory=Expectation, init=False)
     foreign: Strangers = field(default_factory=Strangers, init=False)
     families: Families = field(default_factory=Families, init=False)
 

@@ -1,4 +1,4 @@
-"""Molecules that nobody judged, drawn from the policy before it has learned: new material.
+"""Molecules that nobody judged, drawn from the policy when breeding begins: new material.
 
 What breeds from the best alone stays in their family. A child of one of the best and a stranger
 brings pieces that the family lacks, and the model of what was judged tells which are worth a call.

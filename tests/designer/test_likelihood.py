@@ -160,6 +160,8 @@ def test_what_cannot_be_taught() -> None:
         Teacher(policy(), Corpus(ENV, []), Corpus(ENV, ROWS), Lessons())
     with pytest.raises(InputError, match="legality"):
         Lessons(legality=-1.0)
+    with pytest.raises(InputError, match="masked"):
+        Teacher(policy(), Corpus(ENV, ROWS), Corpus(ENV, ROWS), Lessons(legality=1.0)).run()
     for name, value in product(("epochs", "batch_size", "patience"), (0, -1)):
         with pytest.raises(InputError, match=name):
             Lessons(**{name: value})

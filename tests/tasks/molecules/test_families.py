@@ -53,7 +53,7 @@ def test_gains_keep_a_family() -> None:
 
 def test_a_checkpoint_in_the_middle_changes_nothing() -> None:
     rng, families = np.random.default_rng(0), Families(patience=20)
-    again = Families()
+    again = Families(patience=20)
     for turn in range(40):
         designs = families.newcomers(STRANGERS, 8) or KNOWN[:8]
         judged(families, designs, float(rng.random()) * 0.9**turn)
