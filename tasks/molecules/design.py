@@ -71,6 +71,13 @@ def _arrived(smiles: str, binary: bytes | None) -> Molecule:
     return design
 
 
+def with_mol(smiles: str, mol: Mol) -> Molecule:
+    """Return the design of a canonical SMILES and the molecule that it was written from."""
+    design = Molecule(smiles)
+    design.__dict__["mol"] = mol
+    return design
+
+
 def from_mol(mol: Mol) -> Molecule | None:
     """Return the design of a sanitised RDKit molecule; None where RDKit can't read its own text.
 
@@ -89,9 +96,7 @@ def from_mol(mol: Mol) -> Molecule | None:
         if again == smiles:
             break
         smiles = again
-    design = Molecule(smiles)
-    design.__dict__["mol"] = Chem.MolFromSmiles(smiles) if again != smiles else mol
-    return design
+    return with_mol(smiles, Chem.MolFromSmiles(smiles) if again != smiles else mol)
 
 
 def read(smiles: str) -> Molecule | None:

@@ -1,29 +1,65 @@
 """What molecules not yet judged may earn, told from those that were: a Gaussian process.
 
-The kernel is the Tanimoto similarity of ECFP4 counts (Ralaivola et al., Neural Networks 18:1093,
-2005). It sees no oracle, only what was paid for; it chooses which children are worth a call, as
-in Bayesian optimisation with a genetic algorithm inside (Tripp et al., arXiv 2309.16506).
+It sees no oracle, only what was paid for; it chooses which children are worth a call, as in
+Bayesian optimisation with a genetic algorithm inside (Tripp et al., arXiv 2309.16506). How alike
+two molecules are to it, `tasks.molecules.likeness` tells.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import lru_cache
 from typing import Any
 from zlib import crc32
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 
+from designer.heap import give_back
+from designer.protocols import Floats
 from tasks.molecules.design import Molecule, read
+from tasks.molecules.likeness import Kernel, Seen, grown, similar
 
 Mol = Any
-WIDTH = 4096  # bits that counts are folded to
-HIGHEST = 8  # a substructure counts so often at most
-NOISE = 0.01  # variance of what the fingerprint cannot tell, of all variance
-LEAST, MOST = 0.1, 1.0  # deviations added to the mean, each choice another number of them
+FEW, STEPS, OFTEN = 400, 20, 500  # molecules that fit the kernel, steps of it, judged between
+LEAST, MIDDLE, MOST = 0.1, 0.3, 1.0  # deviations that are added to the mean
+
+
+@dataclass
+class Pool:
+    """Children that nobody judged, with what is expected of each."""
+
+    children: list[Molecule] = field(default_factory=list)
+    texts: set[str] = field(default_factory=set)
+    mean: Floats = field(default_factory=lambda: np.zeros(0))  # [N]
+    deviation: Floats = field(default_factory=lambda: np.zeros(0))  # [N]
+
+    def add(self, children: Sequence[Molecule], expectation: Expectation) -> None:
+        """Take in more of them."""
+        if children:
+            mean, deviation = expectation.predict([child.mol for child in children])
+            self.children += children
+            self.texts.update(child.text for child in children)
+            self.mean = np.concatenate([self.mean, mean])
+            self.deviation = np.concatenate([self.deviation, deviation])
+
+    def best(self, count: int) -> list[Molecule]:
+        """Return at most `count` that promise most, best first."""
+        ranked = np.argsort(-(self.mean + MIDDLE * self.deviation), kind="stable")
+        return [self.children[place] for place in ranked[:count]]
+
+    def choose(self, count: int, rng: np.random.Generator) -> list[Molecule]:
+        """Return at most `count` that are worth a call.
+
+        Each choice adds another number of deviations to the mean, from curious to greedy.
+        """
+        count = min(count, len(self.children))
+        free, chosen = np.ones(len(self.children), dtype=bool), []
+        for curious in np.exp(rng.uniform(np.log(LEAST), np.log(MOST), count)).tolist():
+            place = int(np.where(free, self.mean + curious * self.deviation, -np.inf).argmax())
+            free[place] = False
+            chosen.append(self.children[place])
+        return chosen
 
 
 @dataclass
@@ -36,15 +72,18 @@ class Expectation:
     texts: list[str] = field(default_factory=list)  # oldest first
     rewards: list[float] = field(default_factory=list)
     seen: set[str] = field(default_factory=set)  # all that were judged, kept or not
-    _bits: NDArray[np.float32] = field(default_factory=lambda: np.zeros((0, WIDTH), np.float32))
-    _alike: torch.Tensor | None = None  # [N, N] similarities of those kept; None: not computed yet
+    kernel: Kernel = field(default_factory=Kernel)
+    fitted: int = 0  # how many had been judged when the kernel was last fitted
+    _seen: Seen = field(default_factory=lambda: Seen.of([]))
+    _alike: tuple[torch.Tensor, ...] = ()  # [N, N] similarities of those kept; (): not yet computed
+    _solved: tuple[torch.Tensor, torch.Tensor] | None = None  # see `_solve`; None: not yet
 
     def learn(self, designs: Sequence[Molecule], rewards: Sequence[float]) -> None:
         """Take in what was judged, and forget most of what is neither good nor recent."""
         texts = [*self.texts, *(design.text for design in designs)]
         values = np.array([*self.rewards, *rewards])
         self.seen.update(design.text for design in designs)
-        bits = np.concatenate([self._bits, fingerprints([design.mol for design in designs])])
+        seen = self._seen.and_(Seen.of([design.mol for design in designs]))
         keep = np.zeros(len(texts), dtype=bool)
         keep[np.argsort(-values, kind="stable")[: self.best]] = True
         keep[-self.latest :] = True
@@ -52,84 +91,58 @@ class Expectation:
         marks = np.array([crc32(texts[place].encode()) for place in left])  # the same at any time
         keep[left[np.argsort(marks, kind="stable")[: self.others]]] = True
         self.texts = [text for text, kept in zip(texts, keep, strict=True) if kept]
-        self.rewards, self._bits = values[keep].tolist(), bits[keep]
-        if self._alike is not None:
-            self._alike = _grown(self._alike, torch.from_numpy(bits), torch.from_numpy(keep))
+        self.rewards = values[keep].tolist()
+        both = zip(self._alike, seen.bits, strict=False)
+        self._alike = tuple(grown(alike, bits, keep) for alike, bits in both)
+        self._seen, self._solved = seen[torch.from_numpy(keep)], None
 
-    def choose(self, mols: Sequence[Mol], count: int, rng: np.random.Generator) -> list[int]:
-        """Return places of `count` molecules that promise most, in the order of choice.
-
-        Each choice adds another number of deviations to the mean, from curious to greedy.
-        """
-        if len(mols) <= count or len(self.rewards) < 2:
-            return list(range(min(count, len(mols))))
-        mean, deviation = self.predict(mols)
-        free, chosen = np.ones(len(mols), dtype=bool), []
-        for curious in np.exp(rng.uniform(np.log(LEAST), np.log(MOST), count)).tolist():
-            place = int(np.where(free, mean + curious * deviation, -np.inf).argmax())
-            free[place] = False
-            chosen.append(place)
-        return chosen
-
-    def predict(self, mols: Sequence[Mol]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    def predict(self, mols: Sequence[Mol]) -> tuple[Floats, Floats]:
         """Return means and deviations [N], in units of the deviation of the rewards kept."""
-        values = np.array(self.rewards)
-        scaled = (values - values.mean()) / (values.std() + 1e-9)
-        known = torch.from_numpy(self._bits)
-        if self._alike is None:
-            self._alike = _similar(known, known)
-        gram = self._alike + NOISE * torch.eye(len(values), dtype=torch.float64)
-        across = _similar(known, torch.from_numpy(fingerprints(mols)))
-        root = torch.linalg.cholesky(gram)
-        ours = torch.linalg.solve_triangular(root, torch.from_numpy(scaled)[:, None], upper=False)
+        root, ours = self._solved = self._solved or self._solve()
+        new = Seen.of(mols)
+        bits = zip(self._seen.bits, new.bits, strict=True)
+        alike = [similar(known, others) for known, others in bits]
+        across = self.kernel.across(alike, self._seen.traits, new.traits)
         theirs = torch.linalg.solve_triangular(root, across, upper=False)
-        mean, left = (theirs * ours).sum(0), 1 - theirs.square().sum(0)
+        mean, left = (theirs * ours).sum(0), self.kernel.variance() - theirs.square().sum(0)
         return mean.numpy(), left.clamp_min(1e-9).sqrt().numpy()
+
+    def _solve(self) -> tuple[torch.Tensor, torch.Tensor]:
+        """Return the root [N, N] of the covariances and the rewards [N, 1] freed of them."""
+        scaled = _scaled(torch.tensor(self.rewards, dtype=torch.float64))
+        self._fit(scaled)
+        if not self._alike:
+            self._alike = tuple(similar(bits, bits) for bits in self._seen.bits)
+        root = torch.linalg.cholesky(self.kernel.within(self._alike, self._seen.traits))
+        return root, torch.linalg.solve_triangular(root, scaled[:, None], upper=False)
+
+    def _fit(self, scaled: torch.Tensor) -> None:
+        """Fit the kernel where the judged have become a quarter more, or `OFTEN` more."""
+        judged = len(self.seen)
+        if judged < min(1.25 * self.fitted, self.fitted + OFTEN) or judged < 30:
+            return
+        ranked = np.argsort(-scaled.numpy(), kind="stable")
+        rest = np.random.default_rng(judged).permutation(ranked[FEW // 2 :])[: FEW // 2]
+        rows = torch.from_numpy(np.sort(np.concatenate([ranked[: FEW // 2], rest])))
+        self.kernel.fit(self._seen[rows], _scaled(scaled[rows]), STEPS * (1 if self.fitted else 3))
+        self.fitted = judged
+        give_back()
 
     def state(self) -> dict[str, Any]:
         """Return plain data for a checkpoint."""
-        return {"texts": self.texts, "rewards": self.rewards, "seen": sorted(self.seen)}
+        plain = {"texts": self.texts, "rewards": self.rewards, "seen": sorted(self.seen)}
+        return plain | {"kernel": self.kernel.state(), "fitted": self.fitted}
 
     def restore(self, state: Mapping[str, Any]) -> None:
         """Go back to a checkpoint."""
         self.texts, self.rewards = list(state["texts"]), list(state["rewards"])
-        self.seen, self._alike = set(state["seen"]), None
+        self.seen, self._alike, self._solved = set(state["seen"]), (), None
+        self.kernel.restore(state["kernel"])
+        self.fitted = state["fitted"]
         designs = [read(text) for text in self.texts]
-        self._bits = fingerprints([design.mol for design in designs if design is not None])
+        self._seen = Seen.of([design.mol for design in designs if design is not None])
 
 
-def fingerprints(mols: Sequence[Mol]) -> NDArray[np.float32]:
-    """Return [N, WIDTH] zeros and ones: a substructure found n times sets n bits."""
-    bits = np.zeros((len(mols), WIDTH), dtype=np.float32)
-    for row, mol in enumerate(mols):
-        found = _generator().GetSparseCountFingerprint(mol).GetNonzeroElements()
-        places = [
-            (name * 2654435761 + again * 2246822519 >> 7) % WIDTH
-            for name, count in found.items()
-            for again in range(min(count, HIGHEST))
-        ]
-        bits[row, places] = 1.0
-    return bits
-
-
-def _similar(first: torch.Tensor, second: torch.Tensor) -> torch.Tensor:
-    """Return [N, M] Tanimoto similarities; shared bits are whole numbers, so they are exact."""
-    both = first @ second.t()
-    either = first.sum(1)[:, None] + second.sum(1) - both
-    return both.double() / either.clamp_min(1).double()
-
-
-def _grown(alike: torch.Tensor, bits: torch.Tensor, keep: torch.Tensor) -> torch.Tensor:
-    """Return the similarities of the rows of `bits` to keep; `alike` are those of the first."""
-    old, stays = len(alike), keep[: len(alike)]
-    new = bits[old:][keep[old:]]
-    across = _similar(new, bits[keep])
-    old_part = torch.cat([alike[stays][:, stays], across[:, : int(stays.sum())].t()], dim=1)
-    return torch.cat([old_part, across])
-
-
-@lru_cache(maxsize=1)
-def _generator() -> Any:
-    from rdkit.Chem import rdFingerprintGenerator
-
-    return rdFingerprintGenerator.GetMorganGenerator(radius=2)
+def _scaled(values: torch.Tensor) -> torch.Tensor:
+    """Return values [N] with mean 0 and deviation 1, or 0 where all are the same."""
+    return (values - values.mean()) / (values.std(correction=0) + 1e-9)

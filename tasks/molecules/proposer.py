@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping, Sequence, Set
 from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from designer.errors import InputError
 from tasks.molecules import edits
-from tasks.molecules.design import Molecule, from_mol
-from tasks.molecules.expectation import Expectation
+from tasks.molecules.design import Molecule, from_mol, with_mol
+from tasks.molecules.expectation import Expectation, Pool
 from tasks.molecules.families import Families
 from tasks.molecules.strangers import Strangers
 
@@ -20,11 +21,13 @@ from tasks.molecules.strangers import Strangers
 # outside aromatic rings, cumulated double bonds, triple bonds in rings, acetals and aminals
 # (benzodioxoles are fine), enols, three-membered rings fused to aromatic ones.
 UNWANTED = (
-    "[OX2,SX2][OX2,SX2]", "[N,O,S][F,Cl,Br,I]", "[N,O;!a]~[N,O;!a]~[N,O;!a;!$([O-])]",
+    "[OX2,SX2][OX2,SX2]", "[#7,#8,#16][F,Cl,Br,I]", "[N,O;!a]~[N,O;!a]~[N,O;!a;!$([O-])]",
     "[#6,#7;!+]=[#6,#7;!+]=[#6,#7,#8,#16]", "*#*@*", "[#16X2]=*", "[SX4;H]", "[SX3;H]",
     "[CX4;!$([CH2]1Oc2ccccc2O1)]([N,O,S,Cl,Br])[N,O,S,Cl,Br]", "[CX3]([OX2,SX2;H])=[C,N;!a]",
     "[a;r3]",
 )  # fmt: skip
+
+MOTHERS = 4  # unjudged ones, for each child that is proposed
 
 
 @dataclass(frozen=True)
@@ -40,7 +43,8 @@ class Genetic:
     `allowed` are patterns of `UNWANTED` that are not judged: those of the scaffold itself.
 
     With `surplus` above 1, so many children are bred for each one proposed, and a model of what
-    the campaign judged so far chooses among them (`tasks.molecules.expectation`).
+    the campaign judged so far chooses among them (`tasks.molecules.expectation`). They come in
+    `depth` generations: the mothers of the next are what promises most so far, unjudged.
 
     With probability `strangers` the father is none of the parents, but one of `stock` molecules
     that the `policy` of the campaign samples from `source` (`tasks.molecules.strangers`). Where
@@ -60,6 +64,7 @@ class Genetic:
     environment: Any = None
     allowed: Sequence[str] = ()
     surplus: int = 1
+    depth: int = 1
     strangers: float = 0.0
     stock: int = 1000
     source: Any = None
@@ -79,6 +84,8 @@ class Genetic:
                 raise InputError(f"{name} = {value}: expected a probability from 0 to 1")
         if self.surplus < 1:
             raise InputError(f"surplus = {self.surplus}: expected 1 or more")
+        if not 1 <= self.depth <= max(1, self.surplus):
+            raise InputError(f"depth = {self.depth}: expected 1 to surplus = {self.surplus}")
         if self.patience < 0 or (self.patience and not self.strangers):
             raise InputError(f"patience = {self.patience}: expected 0, or more where strangers > 0")
         if self.stock < 1:
@@ -96,13 +103,11 @@ class Genetic:
         made = self.families.newcomers(strangers, count)
         if not made:
             parents = self.families.parents(parents)
-            chosen = self._bred(parents, strangers, self.surplus * count, rng)
-            if self.surplus > 1:
-                places = self.expectation.choose(chosen, count, rng)
-                chosen = [chosen[place] for place in places]
+            chosen = self._chosen(parents, strangers, count, rng)
             known = {parent.key for parent in parents}
             with rdBase.BlockLogs():
-                read = [child for child in map(from_mol, chosen) if child is not None]
+                again = [from_mol(child.mol) for child in chosen]
+            read = [child for child in again if child is not None]
             children = {child.key: child for child in read if child.key not in known}
             made = self._buildable(list(children.values()))
         self.families.asked = [child.key for child in made]
@@ -127,38 +132,64 @@ class Genetic:
         used = {"expectation": self.surplus > 1, "foreign": self.strangers > 0}
         return [name for name, held in (used | {"families": self.patience > 0}).items() if held]
 
-    def _bred(
+    def _chosen(
         self,
         parents: Sequence[Molecule],
         strangers: Sequence[Molecule],
         count: int,
         rng: np.random.Generator,
-    ) -> list[Any]:
-        """Return at most `count` distinct sanitised RDKit molecules, none judged before."""
+    ) -> list[Molecule]:
+        """Return at most `count` children, where a model chooses those that promise most."""
+        pool, mothers = Pool(), parents
+        if self.surplus == 1 or len(self.expectation.rewards) < 2:
+            return self._bred((parents, parents, strangers), count, pool.texts, rng)
+        share = -(-self.surplus * count // self.depth)
+        for _ in range(self.depth):
+            bred = self._bred((mothers, parents, strangers), share, pool.texts, rng)
+            pool.add(bred, self.expectation)
+            mothers = pool.best(MOTHERS * count) or parents
+        return pool.choose(count, rng)
+
+    def _bred(
+        self,
+        kin: tuple[Sequence[Molecule], Sequence[Molecule], Sequence[Molecule]],
+        count: int,
+        pooled: Set[str],
+        rng: np.random.Generator,
+    ) -> list[Molecule]:
+        """Return at most `count` distinct children of mothers, fathers and strangers.
+
+        None was judged before or is among those `pooled`.
+        """
         from rdkit import Chem, rdBase
 
-        if not parents:
+        mothers, fathers, strangers = kin
+        if not fathers:
             return []
-        weights = 1 / (self.greed * len(parents) + np.arange(len(parents)))
-        bounds = (weights / weights.sum()).cumsum()
-        known = {parent.key for parent in parents} | self.expectation.seen
-        children: list[Any] = []
+        bounds = [self._by_rank(len(side)) for side in (mothers, fathers)]
+        children: dict[str, Molecule] = {}
+        taken = ({father.key for father in fathers}, self.expectation.seen, pooled)
         with rdBase.BlockLogs():
             for _ in range(8 * count):
                 if len(children) == count:
                     break
-                pair = np.searchsorted(bounds[:-1], rng.random(2), side="right").tolist()
-                father = parents[pair[1]]
+                drawn = zip(bounds, rng.random(2), strict=True)
+                pair = [int(np.searchsorted(side, at, side="right")) for side, at in drawn]
+                father = fathers[pair[1]]
                 if strangers and rng.random() < self.strangers:
                     father = strangers[int(rng.integers(len(strangers)))]
-                child = self._child(parents[pair[0]], father, rng)
+                child = self._child(mothers[pair[0]], father, rng)
                 if child is None:
                     continue
                 text = str(Chem.MolToSmiles(child))
-                if text not in known:
-                    known.add(text)
-                    children.append(child)
-        return children
+                if not any(text in held for held in (*taken, children)):
+                    children[text] = with_mol(text, child)
+        return list(children.values())
+
+    def _by_rank(self, count: int) -> NDArray[np.float64]:
+        """Return [count - 1] bounds in 0 ... 1 between ranks, for drawing one."""
+        weights = 1 / (self.greed * count + np.arange(count))
+        return np.asarray((weights / weights.sum()).cumsum()[:-1])
 
     def _strangers(self, rng: np.random.Generator) -> list[Molecule]:
         if not self.strangers or self.policy is None:

@@ -36,6 +36,7 @@ def task(
     fragments: Path | None = None,
     max_fragments: int = 300,
     surplus: int = 1,
+    depth: int = 1,
     strangers: float = 0.0,
     patience: int = 0,
 ) -> Task:
@@ -49,9 +50,10 @@ def task(
     which every molecule keeps; several fragments are linked (see `tasks.molecules.scaffold`).
     `start` is a file of SMILES to begin from. `fragments` is a file of molecules, of which the
     `max_fragments` most frequent BRICS fragments are built with; without it, a built-in list.
-    Of `surplus` children bred for each proposal, a model of what was judged chooses, and a share
-    `strangers` of them has a father that the policy made and nobody judged; after `patience`
-    judged molecules without a gain a new family is bred (see `tasks.molecules.proposer.Genetic`).
+    Of `surplus` children bred for each proposal, in `depth` generations, a model of what was
+    judged chooses, and a share `strangers` of them has a father that the policy made and nobody
+    judged; after `patience` judged molecules without a gain a new family is bred (see
+    `tasks.molecules.proposer.Genetic`).
     Raises InputError for settings that cannot be.
     """
     if fragments is not None and representation != "fragments":
@@ -74,7 +76,7 @@ def task(
     from tasks.molecules.proposer import Genetic
 
     environment, limits = built
-    breeding = {"surplus": surplus, "strangers": strangers, "patience": patience}
+    breeding = {"surplus": surplus, "depth": depth, "strangers": strangers, "patience": patience}
     limits |= {"max_atoms": max_atoms, "min_atoms": min_atoms, **breeding}
     if scaffold:
         limits |= _as_scaffold(scaffold, limits)

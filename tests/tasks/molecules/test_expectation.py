@@ -2,28 +2,14 @@ import numpy as np
 
 from designer.testing import check_proposer
 from tasks.molecules.design import parse
-from tasks.molecules.expectation import NOISE, Expectation, fingerprints
+from tasks.molecules.expectation import Expectation
+from tasks.molecules.likeness import SMALLEST, Seen, similar
 from tasks.molecules.proposer import Genetic
 from tasks.molecules.task import starters
+from tasks.molecules.traits import fingerprints
 
 KNOWN = [parse(smiles) for smiles, _ in starters()[:30]]
 NEW = [parse(smiles) for smiles, _ in starters()[30:50]]
-
-
-def test_fingerprints_are_the_counts() -> None:
-    """Tanimoto of the bits is RDKit's of the counts, but for places that two names share."""
-    from rdkit.Chem import rdFingerprintGenerator
-    from rdkit.DataStructs import TanimotoSimilarity
-
-    mols = [design.mol for design in (*KNOWN, *NEW)]
-    bits = fingerprints(mols)
-    both = bits @ bits.T
-    ours = both / (bits.sum(1)[:, None] + bits.sum(1) - both)
-    generator = rdFingerprintGenerator.GetMorganGenerator(radius=2)
-    theirs = [generator.GetSparseCountFingerprint(mol) for mol in mols]
-    exact = [[TanimotoSimilarity(a, b) for b in theirs] for a in theirs]
-    off = ours - exact
-    assert np.abs(off).max() < 0.08 and abs(off.mean()) < 0.01
 
 
 def test_it_is_a_gaussian_process() -> None:
@@ -31,14 +17,16 @@ def test_it_is_a_gaussian_process() -> None:
     model = Expectation()
     model.learn(KNOWN, rewards.tolist())
     mean, deviation = model.predict([design.mol for design in NEW])
-    bits = fingerprints([design.mol for design in (*KNOWN, *NEW)]).astype(np.float64)
-    both = bits @ bits.T
-    kernel = both / (bits.sum(1)[:, None] + bits.sum(1) - both)
-    inverse = np.linalg.inv(kernel[:30, :30] + NOISE * np.eye(30))
+    assert model.fitted == 30
+    seen = Seen.of([design.mol for design in (*KNOWN, *NEW)])
+    alike = [similar(bits, bits) for bits in seen.bits]
+    kernel = model.kernel.across(alike, seen.traits, seen.traits).numpy()
+    noise = float(model.kernel.noise.exp()) + SMALLEST
+    inverse = np.linalg.inv(kernel[:30, :30] + noise * np.eye(30))
     scaled = (rewards - rewards.mean()) / rewards.std()
-    np.testing.assert_allclose(mean, kernel[30:, :30] @ inverse @ scaled, atol=1e-6)
-    spread = 1 - np.einsum("ij,jk,ik->i", kernel[30:, :30], inverse, kernel[30:, :30])
-    np.testing.assert_allclose(deviation**2, spread, atol=1e-6)
+    np.testing.assert_allclose(mean, kernel[30:, :30] @ inverse @ scaled, atol=1e-5)
+    spread = kernel[0, 0] - np.einsum("ij,jk,ik->i", kernel[30:, :30], inverse, kernel[30:, :30])
+    np.testing.assert_allclose(deviation**2, spread, atol=1e-5)
 
 
 def test_the_best_and_the_latest_are_kept_and_come_back() -> None:
@@ -74,18 +62,20 @@ def test_it_chooses_better_children() -> None:
         both = bits @ wanted
         return (both / (bits.sum(1) + wanted.sum() - both)).tolist()
 
+    known = [parse(smiles) for smiles, _ in starters()]
+    known.sort(key=lambda design: -score([design])[0])
     means = []
-    for surplus in (1, 6):
-        proposer = Genetic(surplus=surplus, environment=None)
-        proposer.hear(KNOWN, score(KNOWN))
-        children = proposer(KNOWN, 20, np.random.default_rng(0))
-        assert len({child.key for child in children}) == 20
-        means.append(np.mean(score(children)))
-    assert means[1] > 1.2 * means[0]
+    for surplus, depth in ((1, 1), (6, 1), (6, 3)):
+        proposer = Genetic(surplus=surplus, depth=depth)
+        proposer.hear(known, score(known))
+        litters = [proposer(known, 20, np.random.default_rng(seed)) for seed in range(3)]
+        assert all(len({child.key for child in children}) == 20 for children in litters)
+        means.append(np.mean([score(children) for children in litters]))
+    assert 1.2 * means[0] < means[1] < means[2]
 
 
 def test_contract() -> None:
-    proposer = Genetic(surplus=3)
+    proposer = Genetic(surplus=3, depth=2)
     proposer.hear(KNOWN, [0.1] * 15 + [0.9] * 15)
     check_proposer(proposer, KNOWN)
 

@@ -54,6 +54,8 @@ def test_bad_settings() -> None:
         Genetic(crossover=1.5)
     with pytest.raises(InputError, match="greed"):
         Genetic(greed=0)
+    with pytest.raises(InputError, match="depth = 3: expected 1 to surplus = 2"):
+        Genetic(surplus=2, depth=3)
 
 
 def test_three_membered_rings_are_not_fused_to_aromatic_ones() -> None:
