@@ -18,6 +18,7 @@ from designer.constraints import Constraint, refuse_contradictions
 from designer.counterfactual import part_steps
 from designer.differentiable import DIFFERENTIABLE
 from designer.errors import InputError
+from designer.heap import keep_apart
 from designer.learner import LEARNERS, Learner, LearnerSettings
 from designer.memory import diversity_filter
 from designer.objective import Objective, Penalty, Term, identity
@@ -77,6 +78,7 @@ def build(document: Document, *, allow_plugins: bool = False) -> Parts:
     with document.blamed(("machine",)):
         device = machine.resolve()
     torch.set_num_threads(machine.threads)
+    keep_apart()
     use = Kinds(document, allow_plugins)
     task = build_task(document, allow_plugins=allow_plugins)
     task = with_proposers(document, task, settings, use.find)

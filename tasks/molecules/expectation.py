@@ -15,7 +15,6 @@ from zlib import crc32
 import numpy as np
 import torch
 
-from designer.heap import give_back
 from designer.protocols import Floats
 from tasks.molecules.design import Molecule, read
 from tasks.molecules.likeness import Kernel, Seen, grown, similar
@@ -126,7 +125,6 @@ class Expectation:
         rows = torch.from_numpy(np.sort(np.concatenate([ranked[: FEW // 2], rest])))
         self.kernel.fit(self._seen[rows], _scaled(scaled[rows]), STEPS * (1 if self.fitted else 3))
         self.fitted = judged
-        give_back()
 
     def state(self) -> dict[str, Any]:
         """Return plain data for a checkpoint."""
