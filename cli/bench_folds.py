@@ -32,11 +32,12 @@ from tasks.folding.maps import designed_by_all, fold_with, maps_of
 from tasks.folding.recheck import recheck
 
 Changes = Mapping[str, Any]
+ROOMY = {"task.compact": 0.5, "learner.sigma": 80.0, "campaign.restart": 40}  # on cubic
 SAMPLED = ("2D-20A", "2D-20B", "2D-24", "2D-25", "2D-36", "2D-48", "2D-50")
 ABLATED = ("2D-36", "2D-48", "3D-Harvard1", "TRI-36")
 PLAIN: Changes = {  # what `ablation` changes: `fold_samples.toml` by REINFORCE
     "learner.kind": "reinforce", "learner.entropy": 0.02, "campaign.rounds": 1,
-    "campaign.restart": 0, "task.grow": "start",
+    "campaign.restart": 0, "task.grow": "start", "task.compact": 0.0, "learner.sampled": True,
 }  # fmt: skip
 VARIANTS: dict[str, Changes | None] = {  # beside PLAIN; None: the file as it is
     "plain": {},
@@ -45,6 +46,7 @@ VARIANTS: dict[str, Changes | None] = {  # beside PLAIN; None: the file as it is
     "no symmetry breaking": {"task.symmetric": False},
     "no elites": {"campaign.replay": 0},
     "potential": {"learner.shaping": 1.0},
+    "compact cores": {"task.compact": 0.5},
     "from the end": {"task.grow": "end"},
     "from the middle": {"task.grow": "middle"},
     "risk-seeking": {"learner.kind": "risk_seeking"},
@@ -65,7 +67,8 @@ def bench_samples(options: Options, only: Sequence[str], seeds: int, folds: int)
     rows = []
     for problem in problems(only or SAMPLED):
         for seed in _seeds(options, seeds):
-            document = _document(problem, options, seed, {})
+            own = {"campaign.steps": folds} | (ROOMY if problem.lattice == "cubic" else {})
+            document = _document(problem, options, seed, own)
             rows.append({"name": problem.name, "seed": seed} | _sampled(document, problem, folds))
             _tell(rows[-1])
     _report(rows, options)

@@ -12,6 +12,7 @@ time of a step grows with t and not with a grid, and a step leaves the earlier s
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -27,6 +28,7 @@ from tasks.folding.energy import matrix_named
 from tasks.folding.frames import frames_on
 from tasks.folding.growth import Grow, Order
 from tasks.folding.lattices import Ints, Lattice, lattice_named
+from tasks.folding.lines import Lines
 from tasks.folding.observation import Describe
 from tasks.folding.sequence import hp_string
 from tasks.folding.surroundings import ENERGY, EXITS, TAKEN, Surroundings
@@ -45,6 +47,8 @@ class Growth:
     last: Tensor  # [B, S] int64 the last move
     stuck: Tensor  # [B] bool, the walker gave up
     energy: Tensor  # [B] float32 contact energy so far
+    lines: Tensor  # [B, k, D] int64 lines that the core lies on, see `Lines`; D = 0: not needed
+    spread: Tensor  # [B] int64 how many different ones
 
 
 @dataclass(frozen=True)
@@ -54,7 +58,9 @@ class Chain:
     `matrix` is the contact energy that observation and potential speak of: a name or a file.
     `lookahead` forbids a move to a point without an exit, unless nothing is put next to it.
     `grow` says where the chain begins: at its start, at its end, or in the middle, where the two
-    ends take turns. With `prune`, a walk that can no longer reach this energy gives up.
+    ends take turns. With `prune`, a walk that can no longer reach this energy gives up. With
+    `compact`, HP chains make no move after which the lines that their core lies on leave less
+    than this share of the bound within reach (see `Lines`).
     """
 
     sequence: str
@@ -65,6 +71,7 @@ class Chain:
     window: int = 8  # residues seen ahead along the chain
     grow: Grow = "start"
     prune: float | None = None
+    compact: float = 0.0
 
     @property
     def num_actions(self) -> int:
@@ -129,6 +136,16 @@ class Chain:
     def _gains(self) -> list[float]:
         return self._order.gains(self._pairs, self._place)
 
+    @cached_property
+    def _lines(self) -> Lines | None:
+        """Counts the lines of the core where they are limited, by `compact`."""
+        return Lines(self._place, hp_string(self.sequence)) if self.compact else None
+
+    @cached_property
+    def _widest(self) -> float:
+        """On how many lines a core may lie."""
+        return self._lines.most(-self.compact * self.scale) + 1e-4 if self._lines else math.inf
+
     def _near(self, cells: Tensor) -> Tensor:
         """Return what is around the end that grows next [B, 4, Z]."""
         if self.grow != "middle":
@@ -148,6 +165,7 @@ class Chain:
         heads = torch.stack([frames.steps[0], torch.zeros_like(frames.steps[0])][: len(ends)])
         breaking = self._place.breaking
         start = int(breaking.after[0, 0]) if self.symmetric else len(breaking.legal) - 1
+        lines, spread = self._first_lines(batch_size, device)
         return Growth(
             cells=cells,
             near=self._near(cells),
@@ -158,7 +176,23 @@ class Chain:
             last=torch.stack([zero] * len(ends), dim=1),
             stuck=zero.bool(),
             energy=zero.float(),
+            lines=lines,
+            spread=spread,
         )
+
+    def _first_lines(self, count: int, device: torch.device) -> tuple[Tensor, Tensor]:
+        """Return the lines of the given bond, and their number."""
+        spread = torch.zeros(count, dtype=torch.int64, device=device)
+        if self._lines is None:
+            return spread[:, None, None][:, :0, :0], spread
+        lines = torch.zeros(count, 0, self._lines.directions, dtype=torch.int64, device=device)
+        points = torch.tensor([[0, 0, 0], self._place.vectors[0]], device=device)
+        for sticky, point in zip(self._sticky[:2], points, strict=True):
+            if sticky:
+                own = self._lines.through(point[None])
+                spread = spread + (own != lines).all(1).sum(1)
+                lines = torch.cat([lines, own.expand(count, 1, -1)], dim=1)
+        return lines, spread
 
     def done(self, state: Growth, /) -> Tensor:
         """Return [B], True where the chain is complete or the walker gave up."""
@@ -175,6 +209,10 @@ class Chain:
         if self.prune is not None:
             reach = state.energy + self._gains[placed] <= self.prune + 1e-4
             free = free & reach[:, None]
+        if self._lines is not None and self._sticky[placed]:
+            head = state.head[:, self._order.sides[placed]]
+            wider = state.spread[:, None] + self._lines.ahead(head, state.lines)[1]
+            free = free & (wider <= self._widest)
         frame = state.frame[:, self._order.sides[placed]]
         moves = free.gather(1, frames.letters[frame]) & ~self.done(state)[:, None]
         return torch.cat([moves, ~moves.any(1, keepdim=True)], dim=1)
@@ -193,6 +231,12 @@ class Chain:
         head = state.head[:, side] + frames.steps[letter] * moved[:, None]
         cell = state.cells[:, beside] + frames.deltas[letter] * moved
         cells = torch.cat([state.cells, cell[:, None]], dim=1)
+        lines, spread = state.lines, state.spread
+        if self._lines is not None and self._sticky[placed]:
+            near, new = self._lines.ahead(state.head[:, side], lines)
+            rows = torch.arange(len(letter), device=letter.device)
+            lines = torch.cat([lines, near[rows, letter][:, None]], dim=1)
+            spread = spread + new[rows, letter] * moved
         gained = state.near[:, ENERGY].gather(1, letter[:, None]).squeeze(1)
         turned = torch.where(moved, frames.turned[frame, turn], frame)
         return Growth(
@@ -205,6 +249,8 @@ class Chain:
             last=_put(state.last, side, torch.where(moved, turn, last)),
             stuck=stuck,
             energy=state.energy + gained * moved,
+            lines=lines,
+            spread=spread,
         )
 
     def observe(self, state: Growth, /) -> Tensor:
@@ -248,13 +294,17 @@ class Chain:
     def encode(
         self, designs: Sequence[Fold], rng: np.random.Generator | None = None
     ) -> list[list[int] | None]:
-        """Return the actions that grow each fold; None for another chain's folds.
+        """Return the actions that grow each fold; None for another chain's folds and for wide ones.
 
         Folds that are one under symmetry have one spelling, except that a chain which reads the
         same backwards can be grown from either end, and that without `symmetric` a walk and its
         mirror image are two: `rng` picks one of these.
         """
         ours = [d.sequence == self.sequence and d.lattice == self.lattice for d in designs]
+        if self._lines is not None:
+            known = zip(designs, ours, strict=True)
+            spread = (own and self._lines.met(d.coordinates[d.sticky]) for d, own in known)
+            ours = [own and s <= self._widest for own, s in zip(ours, spread, strict=True)]
         texts = [self._form(d.letters, rng) for d, own in zip(designs, ours, strict=True) if own]
         found = iter(self._actions(texts).tolist())
         return [next(found) if own else None for own in ours]

@@ -39,6 +39,7 @@ def task(
     window: int = 8,
     grow: Grow = "start",
     prune: float | None = None,
+    compact: float = 0.0,
     search: Literal["replica_exchange", "pull_moves", "enrichment"] = "replica_exchange",
     search_steps: int = 0,
     search_threads: int = 0,
@@ -53,8 +54,9 @@ def task(
     growth and search: hp, mj, mj-reduced, or a file. `symmetric` lets each fold be grown in one
     of its symmetric forms only, `lookahead` keeps the walker out of points without an exit,
     `window` is how many residues it sees ahead, `grow` where the chain begins: start, end or
-    middle. Walks that can no longer reach an energy of `prune` give up. `search` is what the
-    proposer does, and `search_steps` how long: proposals a ladder in each call (0: 16,000,000,
+    middle. Walks that can no longer reach an energy of `prune` give up, and HP chains whose core
+    lies too wide for a share `compact` of the bound on the energy are not grown. `search` is what
+    the proposer does, and `search_steps` how long: proposals a ladder in each call (0: 16,000,000,
     fewer beyond 64 and up to 40 residues), steps of a walk (0: 200) or chains grown together
     (0: 1,000); `search_threads` 0 is one a core. Where the campaign has a budget, replica exchange
     begins from the best of `grown` chains that the policy grows together. The run ends at a fold of
@@ -67,13 +69,17 @@ def task(
     chain = parse_sequence(sequence, energies.alphabet)
     least = bound(chain, lattice, energies)
     goal = least if target_energy is None else max(least, target_energy)
+    if not 0 <= compact <= 1:
+        raise InputError(f"compact is {compact}, expected a share of the bound, 0 to 1")
+    if compact and energies.name != "hp":
+        raise InputError(f'compact = {compact} is for matrix = "hp"; leave it out')
     if density < 0:
         raise InputError(f"density is {density}, expected a number of populations, 0 for none")
     if grown < 0:
         raise InputError(f"grown is {grown}, expected a number of chains, 0 for none")
     certain = partial(nothing_below, chain, lattice, name)
     proof = Proof(least, certain if target_energy is None else None)
-    env = Chain(chain, lattice, name, symmetric, lookahead, window, grow, prune)
+    env = Chain(chain, lattice, name, symmetric, lookahead, window, grow, prune, compact)
     straight = Fold(chain, lattice, place.letters[0] * (len(chain) - 1))
     return Task(
         name="folding",

@@ -188,6 +188,41 @@ def test_pruning_loses_no_fold_that_is_low_enough(name: str, length: int, grow: 
     )
 
 
+@pytest.mark.parametrize("grow", ["start", "end", "middle"])
+@pytest.mark.parametrize(("name", "length"), [("square", 10), ("triangular", 7), ("cubic", 7)])
+def test_compact_walks_are_all_that_can_be_low_enough(name: str, length: int, grow: Grow) -> None:
+    """A fold is grown exactly where the lines that its core lies on, counted anew, allow it."""
+    sequence = SEQUENCE[:length]
+    walks, state = every_walk(Chain(sequence, name, grow=grow))
+    folds = Chain(sequence, name, grow=grow).decode(walks)
+    for share in (0.3, 0.6):
+        env = Chain(sequence, name, grow=grow, compact=share)
+        check_environment(env, batch_size=8)
+        found, kept = every_walk(env)
+        low = share * bound(sequence, name)
+        fits = [_room(fold) <= low + 1e-9 for fold in folds if fold is not None]
+        assert 0 < len(found) == sum(fits) < len(fits)
+        assert (kept.energy <= low).sum() == (state.energy <= low).sum() > 0
+        grown = env.encode(folds)  # type: ignore[arg-type]
+        assert [row for row in grown if row is not None] == sorted(found, key=grown.index)
+        assert [row is not None for row in grown] == fits
+
+
+def _room(fold: Fold) -> float:
+    """Return the energy that the lines of a fold's core leave: each has two ends outside."""
+    place, core = lattice_named(fold.lattice), {tuple(p) for p in fold.coordinates[fold.sticky]}
+    lines = 0
+    for step in place.steps[::2]:
+        ends = {tuple(p) for p in core}
+        for point in core:  # the first of its line, if none lies behind it
+            behind = [tuple(np.array(point) - k * step) for k in range(1, len(fold.letters) + 1)]
+            if core.intersection(behind):
+                ends.discard(point)
+        lines += len(ends)
+    bonds = sum(fold.sequence[k : k + 2] == "HH" for k in range(len(fold.letters)))
+    return -(place.size * len(core) / 2 - bonds - lines)
+
+
 def test_a_trapped_walker_gives_up_and_is_no_fold() -> None:
     env = Chain("H" * 12, lookahead=False, symmetric=False)
     ahead, left = 0, 1
