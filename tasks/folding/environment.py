@@ -90,8 +90,8 @@ class Chain:
 
     @property
     def obs_size(self) -> int:
-        """F, see `Describe`."""
-        return self._describe.size
+        """F, see `Describe`; with `compact` also the lines left, and those that each turn adds."""
+        return self._describe.size + (self._place.size if self.compact else 0)
 
     @cached_property
     def scale(self) -> float:
@@ -261,7 +261,13 @@ class Chain:
         frame, last = state.frame[:, side], state.last[:, side]
         away = state.core - state.head[:, side] * count  # the rest of the chain, from the head
         way = (frames.back[frame] @ away[:, :, None]).squeeze(2)
-        return self._describe(state.near, frames.letters[frame], last, state.energy, way, placed)
+        letters = frames.letters[frame]
+        seen = self._describe(state.near, letters, last, state.energy, way, placed)
+        if self._lines is None:
+            return seen
+        new = self._lines.ahead(state.head[:, side], state.lines)[1].gather(1, letters)
+        left = (math.floor(self._widest) - state.spread)[:, None]
+        return torch.cat([seen, left / self._place.size, new.float()], dim=1)
 
     def potential(self, state: Growth, /) -> Tensor:
         """Return [B] the contacts so far as a share of the bound: 0 at reset, at most 1."""
