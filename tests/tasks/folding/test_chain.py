@@ -19,6 +19,7 @@ from tasks.folding.environment import Chain, Growth
 from tasks.folding.exact import ground_states
 from tasks.folding.growth import Grow
 from tasks.folding.lattices import LATTICES, lattice_named
+from tasks.folding.lines import Lines
 from tasks.folding.recheck import recheck
 
 SEQUENCE = "HPHPPHHPHPPHPHHPPHPH"
@@ -206,6 +207,43 @@ def test_compact_walks_are_all_that_can_be_low_enough(name: str, length: int, gr
         grown = env.encode(folds)  # type: ignore[arg-type]
         assert [row for row in grown if row is not None] == sorted(found, key=grown.index)
         assert [row is not None for row in grown] == fits
+
+
+@pytest.mark.parametrize("name", LATTICES)
+def test_the_walker_sees_the_lines_that_are_left(name: str) -> None:
+    """Counted anew from the points: those left, and those that each turn would add."""
+    env = Chain(SEQUENCE, name, grow="middle", compact=0.2)
+    size, generator = lattice_named(name).size, torch.Generator().manual_seed(0)
+    state = env.reset(6, CPU)
+    lines, order = Lines(lattice_named(name), SEQUENCE), env._order
+    known = _unpacked(name, 12)
+    most = int(lines.most(-0.2 * env.scale) + 1e-4)
+    for placed in range(2, len(SEQUENCE)):
+        seen, mask = env.observe(state)[:, -size:], env.mask(state)
+        sticky = [SEQUENCE[residue] == "H" for residue in order.order[:placed]]
+        core = [np.array(unpacked)[sticky] for unpacked in _points(state, known)]
+        spread = [lines.met(points) if len(points) else 0 for points in core]
+        assert (seen[:, 0] * size).round().long().tolist() == [most - s for s in spread]
+        action = torch.multinomial(mask.float(), 1, generator=generator).squeeze(1)
+        after = env.step(state, action)
+        for row in (~after.stuck).nonzero().flatten().tolist():
+            point = np.array(_points(after, known)[row])[-1:]
+            added = lines.met(np.concatenate([core[row], point])) - spread[row]
+            assert seen[row, 1 + int(action[row])] == added
+        state = after
+
+
+def _points(state: Growth, known: dict[int, list[int]]) -> list[list[list[int]]]:
+    """Return the points of the residues placed so far, rows of [t, 3], from the packed cells."""
+    return [[known[cell] for cell in row] for row in state.cells.tolist()]
+
+
+def _unpacked(name: str, far: int) -> dict[int, list[int]]:
+    """Return the points that lie at most so far from the origin, by their packed form."""
+    place = lattice_named(name)
+    grid = np.array(list(itertools.product(range(-far, far + 1), repeat=place.dimensions)))
+    grid = np.pad(grid, ((0, 0), (0, 3 - place.dimensions)))
+    return dict(zip(place.pack(grid).tolist(), grid.tolist(), strict=True))
 
 
 def _room(fold: Fold) -> float:
