@@ -83,14 +83,24 @@ class Kernel:
         return self.across(alike, seen, seen) + noise * torch.eye(len(seen), dtype=torch.float64)
 
     def fit(self, seen: Seen, values: Tensor, steps: int) -> None:
-        """Climb to what the values [N], of mean 0 and deviation 1, say is likely."""
+        """Climb to what the values [N], of mean 0 and deviation 1, say is likely.
+
+        Where rounding leaves covariances that are none, all stays as it was.
+        """
+        before = self.state()
         self.spread = seen.traits.std(0).clamp_min(1e-3)
         alike = [similar(kind, kind) for kind in seen.bits]
+        try:
+            self._climb(alike, seen.traits, values, steps)
+        except torch.linalg.LinAlgError:
+            self.restore(before)
+
+    def _climb(self, alike: Sequence[Tensor], traits: Tensor, values: Tensor, steps: int) -> None:
         free = [part.requires_grad_() for part in (self.weights, self.lengths, self.noise)]
         climber = torch.optim.Adam(free, lr=RATE)
         for _ in range(steps):
             climber.zero_grad()
-            root = torch.linalg.cholesky(self.within(alike, seen.traits))
+            root = torch.linalg.cholesky(self.within(alike, traits))
             white = torch.linalg.solve_triangular(root, values[:, None], upper=False)
             lost = 0.5 * white.square().sum() + root.diagonal().log().sum() + self._prior()
             lost.backward()
@@ -104,7 +114,7 @@ class Kernel:
 
     def state(self) -> dict[str, Any]:
         """Return plain data for a checkpoint."""
-        return {name: value.tolist() for name, value in vars(self).items()}
+        return {name: value.detach().tolist() for name, value in vars(self).items()}
 
     def restore(self, state: Mapping[str, Any]) -> None:
         """Go back to a checkpoint."""

@@ -51,3 +51,12 @@ def test_similarities_grow_as_molecules_come_and_go() -> None:
     bits, keep = SEEN.bits[0], np.arange(60) % 3 > 0
     kept = bits[torch.from_numpy(keep)]
     assert (grown(similar(bits[:40], bits[:40]), bits, keep) == similar(kept, kept)).all()
+
+
+def test_what_cannot_be_fitted_changes_nothing() -> None:
+    kernel, values = Kernel(), torch.linspace(-1.7, 1.7, 60, dtype=torch.float64)
+    kernel.fit(SEEN, values, 3)
+    before = kernel.state()
+    kernel.fit(SEEN, values * float("inf"), 3)  # its gradient makes the next covariances NaN
+    assert kernel.state() == before
+    assert not kernel.weights.requires_grad
