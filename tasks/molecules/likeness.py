@@ -85,28 +85,29 @@ class Kernel:
     def fit(self, seen: Seen, values: Tensor, steps: int) -> None:
         """Climb to what the values [N], of mean 0 and deviation 1, say is likely.
 
-        Where rounding leaves covariances that are none, all stays as it was.
+        Where rounding leaves a matrix that is not positive definite, all stays as it was.
         """
         before = self.state()
         self.spread = seen.traits.std(0).clamp_min(1e-3)
         alike = [similar(kind, kind) for kind in seen.bits]
-        try:
-            self._climb(alike, seen.traits, values, steps)
-        except torch.linalg.LinAlgError:
+        if not self._climb(alike, seen.traits, values, steps):
             self.restore(before)
 
-    def _climb(self, alike: Sequence[Tensor], traits: Tensor, values: Tensor, steps: int) -> None:
+    def _climb(self, alike: Sequence[Tensor], traits: Tensor, values: Tensor, steps: int) -> bool:
+        """Return whether every matrix of covariances on the way was positive definite."""
         free = [part.requires_grad_() for part in (self.weights, self.lengths, self.noise)]
-        climber = torch.optim.Adam(free, lr=RATE)
+        climber, failed = torch.optim.Adam(free, lr=RATE), 0
         for _ in range(steps):
             climber.zero_grad()
-            root = torch.linalg.cholesky(self.within(alike, traits))
+            root, info = torch.linalg.cholesky_ex(self.within(alike, traits))
+            failed += int(info)
             white = torch.linalg.solve_triangular(root, values[:, None], upper=False)
             lost = 0.5 * white.square().sum() + root.diagonal().log().sum() + self._prior()
             lost.backward()
             climber.step()
         for part in free:
             part.requires_grad_(False)
+        return not failed and all(bool(part.isfinite().all()) for part in free)
 
     def _prior(self) -> Tensor:
         parts = ((getattr(self, name) - mean) / wide for name, (mean, wide) in PRIOR.items())
