@@ -32,7 +32,9 @@ from tasks.folding.maps import designed_by_all, fold_with, maps_of
 from tasks.folding.recheck import recheck
 
 Changes = Mapping[str, Any]
-ROOMY = {"task.compact": 0.5, "learner.sigma": 80.0, "campaign.restart": 40}  # on cubic
+ROOMY: Changes = {  # beside `fold_samples.toml`, where a residue has more than four neighbours
+    "task.compact": 0.5, "learner.sigma": 80.0, "campaign.restart": 40,
+}  # fmt: skip
 SAMPLED = ("2D-20A", "2D-20B", "2D-24", "2D-25", "2D-36", "2D-48", "2D-50")
 ABLATED = ("2D-36", "2D-48", "3D-Harvard1", "TRI-36")
 PLAIN: Changes = {  # what `ablation` changes: `fold_samples.toml` by REINFORCE
@@ -67,8 +69,8 @@ def bench_samples(options: Options, only: Sequence[str], seeds: int, folds: int)
     rows = []
     for problem in problems(only or SAMPLED):
         for seed in _seeds(options, seeds):
-            own = {"campaign.steps": folds} | (ROOMY if problem.lattice == "cubic" else {})
-            document = _document(problem, options, seed, own)
+            changes = {**_own(problem), "campaign.steps": folds}
+            document = _document(problem, options, seed, changes)
             rows.append({"name": problem.name, "seed": seed} | _sampled(document, problem, folds))
             _tell(rows[-1])
     _report(rows, options)
@@ -79,7 +81,7 @@ def bench_ablation(options: Options, only: Sequence[str], seeds: int, energies: 
     rows = []
     for problem in problems(only or ABLATED):
         for name in VARIANTS:
-            changes = _changes(name, energies)
+            changes = _changes(name, problem, energies)
             if "prior.run" in changes and problem.lattice != "square":
                 continue  # none is shipped there
             reached = []
@@ -93,11 +95,16 @@ def bench_ablation(options: Options, only: Sequence[str], seeds: int, energies: 
     _report(rows, options)
 
 
-def _changes(variant: str, energies: int) -> Changes:
+def _own(problem: Problem) -> Changes:
+    """Return what `fold_samples.toml` is on the problem's lattice."""
+    return {} if problem.lattice == "square" else ROOMY
+
+
+def _changes(variant: str, problem: Problem, energies: int) -> Changes:
     """Return what a variant changes of the shipped file, limited to so many energies."""
     own = VARIANTS[variant]
     limits = {"campaign.budget": energies, "campaign.steps": 1_000_000}
-    return limits if own is None else {**PLAIN, **own, **limits}
+    return {**(_own(problem) if own is None else {**PLAIN, **own}), **limits}
 
 
 def bench_design(options: Options, only: Sequence[str], budget: int, whole: bool) -> None:

@@ -236,8 +236,8 @@ def test_targets_of_which_none_is_solved_have_no_mean(
 
 def test_the_ablation_changes_reinforce_and_leaves_the_shipped_file_as_it_is() -> None:
     (problem,) = problems(["2D-36"])
-    left = _document(problem, Options(), 1, _changes("as shipped", 300))
-    changed = _document(problem, Options(), 1, _changes("ppo", 300))
+    left = _document(problem, Options(), 1, _changes("as shipped", problem, 300))
+    changed = _document(problem, Options(), 1, _changes("ppo", problem, 300))
     file = shipped("fold_samples")
     for place in (("learner",), ("policy",), ("campaign", "restart"), ("task", "grow")):
         assert left.table(place) == file.table(place)
