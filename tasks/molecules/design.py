@@ -63,12 +63,11 @@ class Molecule:
 
 def _arrived(smiles: str, binary: bytes | None) -> Molecule:
     """Return the design that was sent; its atoms stand in the same order as before."""
-    design = Molecule(smiles)
-    if binary is not None:
-        from rdkit import Chem
+    if binary is None:
+        return Molecule(smiles)
+    from rdkit import Chem
 
-        design.__dict__["mol"] = Chem.Mol(binary)  # type: ignore[call-overload]
-    return design
+    return with_mol(smiles, Chem.Mol(binary))  # type: ignore[call-overload]
 
 
 def with_mol(smiles: str, mol: Mol) -> Molecule:

@@ -28,36 +28,36 @@ LEAST, MIDDLE, MOST = 0.1, 0.3, 1.0  # deviations that are added to the mean
 class Pool:
     """Children that nobody judged, with what is expected of each."""
 
-    children: list[Molecule] = field(default_factory=list)
-    texts: set[str] = field(default_factory=set)
+    children: dict[str, Molecule] = field(default_factory=dict)  # by their texts
     mean: Floats = field(default_factory=lambda: np.zeros(0))  # [N]
     deviation: Floats = field(default_factory=lambda: np.zeros(0))  # [N]
 
-    def add(self, children: Sequence[Molecule], expectation: Expectation) -> None:
-        """Take in more of them."""
+    def add(self, children: Mapping[str, Molecule], expectation: Expectation) -> None:
+        """Take in more of them, none of which is here already."""
         if children:
-            mean, deviation = expectation.predict([child.mol for child in children])
-            self.children += children
-            self.texts.update(child.text for child in children)
+            mean, deviation = expectation.predict([child.mol for child in children.values()])
+            self.children |= children
             self.mean = np.concatenate([self.mean, mean])
             self.deviation = np.concatenate([self.deviation, deviation])
 
     def best(self, count: int) -> list[Molecule]:
         """Return at most `count` that promise most, best first."""
         ranked = np.argsort(-(self.mean + MIDDLE * self.deviation), kind="stable")
-        return [self.children[place] for place in ranked[:count]]
+        children = list(self.children.values())
+        return [children[place] for place in ranked[:count]]
 
     def choose(self, count: int, rng: np.random.Generator) -> list[Molecule]:
         """Return at most `count` that are worth a call.
 
         Each choice adds another number of deviations to the mean, from curious to greedy.
         """
-        count = min(count, len(self.children))
-        free, chosen = np.ones(len(self.children), dtype=bool), []
+        children, chosen = list(self.children.values()), []
+        free = np.ones(len(children), dtype=bool)
+        count = min(count, len(children))
         for curious in np.exp(rng.uniform(np.log(LEAST), np.log(MOST), count)).tolist():
             place = int(np.where(free, self.mean + curious * self.deviation, -np.inf).argmax())
             free[place] = False
-            chosen.append(self.children[place])
+            chosen.append(children[place])
         return chosen
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence, Set
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import Any
@@ -142,10 +142,10 @@ class Genetic:
         """Return at most `count` children, where a model chooses those that promise most."""
         pool, mothers = Pool(), parents
         if self.surplus == 1 or len(self.expectation.rewards) < 2:
-            return self._bred((parents, parents, strangers), count, pool.texts, rng)
+            return list(self._bred((parents, parents, strangers), count, {}, rng).values())
         share = -(-self.surplus * count // self.depth)
         for _ in range(self.depth):
-            bred = self._bred((mothers, parents, strangers), share, pool.texts, rng)
+            bred = self._bred((mothers, parents, strangers), share, pool.children, rng)
             pool.add(bred, self.expectation)
             mothers = pool.best(MOTHERS * count) or parents
         return pool.choose(count, rng)
@@ -154,10 +154,10 @@ class Genetic:
         self,
         kin: tuple[Sequence[Molecule], Sequence[Molecule], Sequence[Molecule]],
         count: int,
-        pooled: Set[str],
+        pooled: Mapping[str, Molecule],
         rng: np.random.Generator,
-    ) -> list[Molecule]:
-        """Return at most `count` distinct children of mothers, fathers and strangers.
+    ) -> dict[str, Molecule]:
+        """Return by text at most `count` distinct children of mothers, fathers and strangers.
 
         None was judged before or is among those `pooled`.
         """
@@ -165,7 +165,7 @@ class Genetic:
 
         mothers, fathers, strangers = kin
         if not fathers:
-            return []
+            return {}
         bounds = [self._by_rank(len(side)) for side in (mothers, fathers)]
         children: dict[str, Molecule] = {}
         taken = ({father.key for father in fathers}, self.expectation.seen, pooled)
@@ -184,7 +184,7 @@ class Genetic:
                 text = str(Chem.MolToSmiles(child))
                 if not any(text in held for held in (*taken, children)):
                     children[text] = with_mol(text, child)
-        return list(children.values())
+        return children
 
     def _by_rank(self, count: int) -> NDArray[np.float64]:
         """Return [count - 1] bounds in 0 ... 1 between ranks, for drawing one."""
