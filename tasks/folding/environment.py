@@ -23,14 +23,15 @@ from torch import Tensor
 
 from designer.protocols import Floats
 from tasks.folding.bounds import bound
-from tasks.folding.design import Fold, canonical, numbers, reverse, spelled
+from tasks.folding.design import Fold, spelled
 from tasks.folding.energy import matrix_named
 from tasks.folding.frames import frames_on
 from tasks.folding.growth import Grow, Order
-from tasks.folding.lattices import Ints, Lattice, lattice_named
+from tasks.folding.lattices import Lattice, lattice_named
 from tasks.folding.lines import Lines
 from tasks.folding.observation import Describe
 from tasks.folding.sequence import hp_string
+from tasks.folding.spelling import Spelling
 from tasks.folding.surroundings import ENERGY, EXITS, TAKEN, Surroundings
 
 
@@ -49,6 +50,8 @@ class Growth:
     energy: Tensor  # [B] float32 contact energy so far
     lines: Tensor  # [B, k, D] int64 lines that the core lies on, see `Lines`; D = 0: not needed
     spread: Tensor  # [B] int64 how many different ones
+    ahead: Tensor  # [B, Z, D] int64 lines through the neighbours of the end that grows next
+    wider: Tensor  # [B, Z] int64 how many of these are new
 
 
 @dataclass(frozen=True)
@@ -133,6 +136,11 @@ class Chain:
         return Order(len(self.sequence), self.grow)
 
     @cached_property
+    def _spelling(self) -> Spelling:
+        palindrome = self.sequence == self.sequence[::-1]
+        return Spelling(self._place, self._order, self.symmetric, palindrome)
+
+    @cached_property
     def _gains(self) -> list[float]:
         return self._order.gains(self._pairs, self._place)
 
@@ -166,10 +174,12 @@ class Chain:
         breaking = self._place.breaking
         start = int(breaking.after[0, 0]) if self.symmetric else len(breaking.legal) - 1
         lines, spread = self._first_lines(batch_size, device)
+        head = heads.expand(batch_size, len(ends), 3)
+        ahead, wider = self._ahead(head, lines, 2)
         return Growth(
             cells=cells,
             near=self._near(cells),
-            head=heads.expand(batch_size, len(ends), 3),
+            head=head,
             core=heads[0] * float(self._sticky[1]) + torch.zeros_like(zero)[:, None],
             frame=torch.stack([zero + int(frame) for frame in ends], dim=1),
             broken=zero + start,
@@ -178,6 +188,8 @@ class Chain:
             energy=zero.float(),
             lines=lines,
             spread=spread,
+            ahead=ahead,
+            wider=wider,
         )
 
     def _first_lines(self, count: int, device: torch.device) -> tuple[Tensor, Tensor]:
@@ -193,6 +205,13 @@ class Chain:
                 spread = spread + (own != lines).all(1).sum(1)
                 lines = torch.cat([lines, own.expand(count, 1, -1)], dim=1)
         return lines, spread
+
+    def _ahead(self, heads: Tensor, lines: Tensor, placed: int) -> tuple[Tensor, Tensor]:
+        """Return the lines next to the end that grows next, and how many are new, by letter."""
+        if self._lines is None:
+            none = heads.new_zeros(len(heads), 0, 0, dtype=torch.int64)
+            return none, none.flatten(1)
+        return self._lines.ahead(heads[:, self._order.sides[placed]], lines)
 
     def done(self, state: Growth, /) -> Tensor:
         """Return [B], True where the chain is complete or the walker gave up."""
@@ -210,9 +229,7 @@ class Chain:
             reach = state.energy + self._gains[placed] <= self.prune + 1e-4
             free = free & reach[:, None]
         if self._lines is not None and self._sticky[placed]:
-            head = state.head[:, self._order.sides[placed]]
-            wider = state.spread[:, None] + self._lines.ahead(head, state.lines)[1]
-            free = free & (wider <= self._widest)
+            free = free & (state.spread[:, None] + state.wider <= self._widest)
         frame = state.frame[:, self._order.sides[placed]]
         moves = free.gather(1, frames.letters[frame]) & ~self.done(state)[:, None]
         return torch.cat([moves, ~moves.any(1, keepdim=True)], dim=1)
@@ -233,16 +250,17 @@ class Chain:
         cells = torch.cat([state.cells, cell[:, None]], dim=1)
         lines, spread = state.lines, state.spread
         if self._lines is not None and self._sticky[placed]:
-            near, new = self._lines.ahead(state.head[:, side], lines)
             rows = torch.arange(len(letter), device=letter.device)
-            lines = torch.cat([lines, near[rows, letter][:, None]], dim=1)
-            spread = spread + new[rows, letter] * moved
+            lines = torch.cat([lines, state.ahead[rows, letter][:, None]], dim=1)
+            spread = spread + state.wider[rows, letter] * moved
         gained = state.near[:, ENERGY].gather(1, letter[:, None]).squeeze(1)
         turned = torch.where(moved, frames.turned[frame, turn], frame)
+        heads = _put(state.head, side, head)
+        ahead, wider = self._ahead(heads, lines, placed + 1)
         return Growth(
             cells=cells,
             near=self._near(cells) if placed + 1 < len(self.sequence) else state.near,
-            head=_put(state.head, side, head),
+            head=heads,
             core=state.core + head * moved[:, None] if self._sticky[placed] else state.core,
             frame=_put(state.frame, side, turned),
             broken=torch.where(moved, frames.after[state.broken, letter], state.broken),
@@ -251,6 +269,8 @@ class Chain:
             energy=state.energy + gained * moved,
             lines=lines,
             spread=spread,
+            ahead=ahead,
+            wider=wider,
         )
 
     def observe(self, state: Growth, /) -> Tensor:
@@ -265,7 +285,7 @@ class Chain:
         seen = self._describe(state.near, letters, last, state.energy, way, placed)
         if self._lines is None:
             return seen
-        new = self._lines.ahead(state.head[:, side], state.lines)[1].gather(1, letters)
+        new = state.wider.gather(1, letters)
         left = (math.floor(self._widest) - state.spread)[:, None]
         return torch.cat([seen, left / self._place.size, new.float()], dim=1)
 
@@ -279,23 +299,11 @@ class Chain:
         rows = [list(row[:steps]) + [self.give_up] * (steps - len(row)) for row in actions]
         chosen = np.array(rows, dtype=np.int64).reshape(len(rows), steps)
         trapped = (chosen == self.give_up).any(axis=1)
-        letters = self._letters(np.minimum(chosen, self.give_up - 1))
+        letters = self._spelling.letters(np.minimum(chosen, self.give_up - 1))
         return [
             None if lost else Fold(self.sequence, self.lattice, text)
             for lost, text in zip(trapped.tolist(), spelled(letters, self._place), strict=True)
         ]
-
-    def _letters(self, chosen: Ints) -> Ints:
-        """Return the letters' numbers [N, L - 1] that actions [N, T] write."""
-        place = self._place
-        turned = place.products[:, place.rotations]  # [G, A - 1]
-        grown = np.zeros((len(chosen), chosen.shape[1] + 1), dtype=np.int64)
-        frames = np.tile(self._order.first_frames(place), (len(chosen), 1))
-        for t in range(chosen.shape[1]):
-            side = self._order.sides[t + 2]
-            grown[:, t + 1] = place.images[frames[:, side], place.turns[chosen[:, t]]]
-            frames[:, side] = turned[frames[:, side], chosen[:, t]]
-        return self._order.walked(grown)
 
     def encode(
         self, designs: Sequence[Fold], rng: np.random.Generator | None = None
@@ -311,40 +319,9 @@ class Chain:
             known = zip(designs, ours, strict=True)
             spread = (own and self._lines.met(d.coordinates[d.sticky]) for d, own in known)
             ours = [own and s <= self._widest for own, s in zip(ours, spread, strict=True)]
-        texts = [self._form(d.letters, rng) for d, own in zip(designs, ours, strict=True) if own]
-        found = iter(self._actions(texts).tolist())
+        words = [d.letters for d, own in zip(designs, ours, strict=True) if own]
+        found = iter(self._spelling.actions(words, rng).tolist())
         return [next(found) if own else None for own in ours]
-
-    def _form(self, letters: str, rng: np.random.Generator | None) -> str:
-        """Return the walk's letters in the order of growth: its first form, or a random one."""
-        palindrome = self.sequence == self.sequence[::-1]
-        if rng is not None and palindrome and rng.random() < 0.5:
-            letters = reverse(letters, self.lattice)
-        grown = self._order.grown(numbers(letters, self._place))
-        form = canonical(spelled(grown[None], self._place)[0], self.lattice)
-        if rng is None or self.symmetric:
-            return form
-        keeping = np.flatnonzero(self._place.images[:, 0] == 0)  # the first bond stays
-        image = self._place.images[rng.choice(keeping)]
-        return spelled(image[numbers(form, self._place)][None], self._place)[0]
-
-    def _actions(self, texts: Sequence[str]) -> Ints:
-        """Return the actions [N, T] that make the letters in the order of growth; each text
-        begins with letter 0."""
-        place = self._place
-        inverse = place.images.argsort(axis=1)  # [G, Z] the letter in the frame
-        turn_of = np.zeros(place.size, dtype=np.int64)
-        turn_of[place.turns] = np.arange(place.size - 1)
-        turned = place.products[:, place.rotations]
-        letters = np.array([numbers(text, place) for text in texts], dtype=np.int64)
-        letters = letters.reshape(len(texts), len(self.sequence) - 1)
-        frames = np.tile(self._order.first_frames(place), (len(texts), 1))
-        actions = np.empty((len(texts), self.max_steps), dtype=np.int64)
-        for t in range(self.max_steps):
-            side = self._order.sides[t + 2]
-            actions[:, t] = turn_of[inverse[frames[:, side], letters[:, t + 1]]]
-            frames[:, side] = turned[frames[:, side], actions[:, t]]
-        return actions
 
 
 def _put(ends: Tensor, side: int, value: Tensor) -> Tensor:
