@@ -225,6 +225,18 @@ def test_benches_of_samples_and_of_design(capsys: pytest.CaptureFixture[str]) ->
     assert invoke(["bench", "design", "--only", "2D-18A"]) == 3
 
 
+def test_samples_are_as_many_as_asked_for_whatever_the_file_says(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file = shipped("fold_samples")
+    file.override(("campaign", "steps"), 3, "the test")
+    monkeypatch.setattr("cli.bench_folds.shipped", lambda name: file)
+    small = ["--set", "campaign.batch_size=8", "--set", "policy.hidden=8"]
+    assert invoke(["bench", "samples", "--only", "2D-50", "--budget", "90", "--json", *small]) == 0
+    (row,) = json.loads(capsys.readouterr().out)
+    assert row["folds"] == 88
+
+
 def test_targets_of_which_none_is_solved_have_no_mean(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -93,6 +93,14 @@ def test_the_task_keeps_every_contract(name: str, matrix: str) -> None:
     assert not made.optimal({}) and not task("PPPP").optimal({"energy": 0.0})  # type: ignore[misc]
 
 
+def test_compact_is_a_share_of_the_bound_of_hp_contacts() -> None:
+    for share in (-0.1, 1.5, float("nan")):
+        with pytest.raises(InputError, match="expected a share of the bound"):
+            task("HPPHPPHPPH", compact=share)
+    with pytest.raises(InputError, match=r"compact = 0\.5 is for matrix"):
+        task(PROTEIN, matrix="mj", compact=0.5)
+
+
 def test_the_task_is_registered() -> None:
     assert TASKS["folding"] == "tasks.folding.task:task"
 

@@ -1,4 +1,5 @@
 import numpy as np
+import pytest
 
 from designer.testing import check_proposer
 from tasks.molecules.design import parse
@@ -80,9 +81,10 @@ def test_contract() -> None:
     check_proposer(proposer, KNOWN)
 
 
-def test_what_was_judged_is_not_proposed_again() -> None:
+@pytest.mark.parametrize("depth", [1, 2])
+def test_what_was_judged_is_not_proposed_again(depth: int) -> None:
     """Nor when the model has forgotten it, or a checkpoint lies between."""
-    proposer, again = Genetic(surplus=2), Genetic(surplus=2)
+    proposer, again = Genetic(surplus=2, depth=depth), Genetic(surplus=2, depth=depth)
     proposer.expectation.best, proposer.expectation.latest = 3, 3
     proposer.expectation.others = 0
     proposer.hear(KNOWN, [0.5] * 30)

@@ -69,6 +69,14 @@ def test_three_membered_rings_are_not_fused_to_aromatic_ones() -> None:
         assert not child.mol.HasSubstructMatch(Chem.MolFromSmarts("a1a*1"))
 
 
+def test_halogens_hang_on_carbon() -> None:
+    """On nitrogen they react, aromatic or not; on the carbon beside it they are wanted."""
+    for smiles in ("Clc1ccncc1", "Fc1ccc[nH]1", "Cn1cccc1F"):
+        assert unwanted_in(parse(smiles).mol) == ()
+    for smiles in ("Brn1cccc1", "CN(C)Cl", "CSF"):
+        assert unwanted_in(parse(smiles).mol) == ("[#7,#8,#16][F,Cl,Br,I]",)
+
+
 def test_rings_are_reshaped() -> None:
     """Every result is an aromatic ring of 5 or 6 with what hung on it; fused rings stay."""
     rng, found = np.random.default_rng(0), set()
