@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 
 from designer.errors import DesignerError, OracleError
+from designer.plugins import told
 from designer.protocols import Floats, Measured, Oracle
 
 Arrival = tuple[Sequence[int], Measured]  # rows, and what was measured of them
@@ -37,8 +38,7 @@ def call(oracle: Oracle[Any], designs: Sequence[Any]) -> Answer:
         raise
     except (Exception, SystemExit) as error:  # a script's `exit()` must not end the run
         if len(given) == 1:
-            reason = f"{type(error).__name__}: {error}"
-            return Answer({oracle.name: np.array([np.nan])}, given, {0: reason})
+            return Answer({oracle.name: np.array([np.nan])}, given, {0: told(error)})
     singles = [call(oracle, [design]) for design in given]
     return joined([([row], part) for row, part in enumerate(singles)], given, oracle.name)
 

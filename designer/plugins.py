@@ -24,6 +24,7 @@ from designer.files import located
 Plugin = Callable[..., Any]
 P = TypeVar("P", bound=Plugin)
 _MARK = "__needs_consent__"
+_PRIVATE = "_designer_"  # how the names of modules begin that are made of users' files
 
 
 def needs_consent(plugin: P) -> P:
@@ -103,7 +104,7 @@ def load_file(path: Path) -> ModuleType:
     except OSError as error:
         raise InputError(f"{path}: {error.strerror}, expected a Python file") from error
     digest = sha256(bytes(path) + bytes(1) + source).hexdigest()[:16]
-    name = f"_designer_{path.stem}_{digest}"
+    name = f"{_PRIVATE}{path.stem}_{digest}"
     if name in sys.modules:
         return sys.modules[name]
     spec = spec_from_file_location(name, path, loader=_Fresh(name, str(path)))
@@ -133,6 +134,20 @@ def _where(error: BaseException, path: Path) -> str:
             line = trace.tb_lineno
         trace = trace.tb_next
     return f"{path}:{line}" if line else str(path)
+
+
+def told(error: BaseException) -> str:
+    """Return what an error says as one line of at most 300 characters: its type and message, and
+    first `file.py:line` where a user's file (see `load_file`) led to it."""
+    said = " ".join(str(error).split())
+    text = f"{type(error).__name__}: {said}" if said else type(error).__name__
+    trace, place = error.__traceback__, ""
+    while trace is not None:
+        frame = trace.tb_frame
+        if str(frame.f_globals.get("__name__", "")).startswith(_PRIVATE):
+            place = f"{Path(frame.f_code.co_filename).name}:{trace.tb_lineno}: "
+        trace = trace.tb_next
+    return (place + text)[:300]
 
 
 def _from_module(place: str, name: str, spec: str) -> object:

@@ -28,8 +28,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from designer.errors import DesignerError, InputError
+from designer.plugins import told
 from designer.protocols import Measured, Oracle
-from oracles import rows, worker
+from oracles import worker
 from oracles.process import MARK, ending, said
 
 if TYPE_CHECKING:
@@ -105,7 +106,7 @@ class Slot:
     @staticmethod
     def _unsendable(error: Exception) -> InputError:
         return InputError(
-            f"the oracle or a design cannot be sent to another process ({rows.reason(error)}); "
+            f"the oracle or a design cannot be sent to another process ({told(error)}); "
             "define them at the top level of a file, or use --workers 1 without `isolate`"
         )
 
@@ -157,7 +158,7 @@ class Slot:
         except Exception as error:  # how pickling refuses: the question, or the answer
             if not self._at.value:
                 raise self._unsendable(error) from None
-            return rows.reason(error)
+            return told(error)
 
     def _death(self) -> str:
         code = self._exit_code()

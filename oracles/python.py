@@ -20,7 +20,7 @@ from typing import Any
 
 from designer.calling import gathered
 from designer.errors import InputError, OracleError
-from designer.plugins import is_file, needs_consent, resolve
+from designer.plugins import is_file, needs_consent, resolve, told
 from designer.protocols import Measured
 from oracles import rows
 
@@ -76,7 +76,7 @@ class PythonFunction:
             one = not alone and isinstance(said, Real)
             said = _lists(said, alone)
         except (Exception, SystemExit) as error:  # a user's function may raise anything
-            return rows.failure(len(texts), rows.reason(error))
+            return rows.failure(len(texts), told(error))
         try:
             return rows.answer(said, len(texts), self.source, self.name, self.endpoints)
         except OracleError as error:

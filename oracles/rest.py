@@ -21,7 +21,7 @@ from urllib.parse import urlsplit
 
 from designer.calling import gathered
 from designer.errors import InputError, OracleError
-from designer.plugins import needs_consent
+from designer.plugins import needs_consent, told
 from designer.protocols import Measured
 from oracles import rows
 from oracles.program import read
@@ -90,7 +90,7 @@ class Rest:
                 if error.code not in AGAIN:
                     break
             except (OSError, ValueError, HTTPException) as error:  # no answer, or a torn one
-                why = rows.reason(error)
+                why = told(error)
         return rows.failure(len(texts), f"{self.url}: {why}")
 
     def _post(self, body: bytes) -> str:

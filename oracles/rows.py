@@ -10,6 +10,7 @@ from typing import Any, TypeVar
 import numpy as np
 
 from designer.errors import InputError, OracleError, nearest
+from designer.plugins import told
 from designer.protocols import Floats, Measured
 
 D = TypeVar("D")
@@ -23,14 +24,8 @@ def each(name: str, designs: Sequence[D], measure: Callable[[D], float]) -> Meas
         try:
             values[row] = measure(design)
         except Exception as error:  # a failed measurement is a missing value, whatever failed
-            errors[row] = reason(error)
+            errors[row] = told(error)
     return Measured({name: values}, errors=errors)
-
-
-def reason(error: BaseException) -> str:
-    """Return the type and message of an error as one line of at most 300 characters."""
-    text = " ".join(str(error).split())
-    return f"{type(error).__name__}: {text}"[:300] if text else type(error).__name__
 
 
 def molecules(name: str, designs: Sequence[Any]) -> list[Any]:

@@ -19,10 +19,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from designer.errors import InputError, OracleError
-from designer.plugins import is_file, needs_consent, resolve
+from designer.plugins import is_file, needs_consent, resolve, told
 from designer.protocols import Measured
 from oracles.fingerprints import FOLDED, SIZE, check, matrix
-from oracles.rows import answer, molecules, reason
+from oracles.rows import answer, molecules
 
 # Parts of scikit-learn's own estimators which skops asks about because they are compiled or
 # private. They hold numbers; none of them runs anything of the file's choosing.
@@ -113,7 +113,7 @@ class Surrogate:
         try:
             features = np.asarray(said, dtype=np.float64)
         except (TypeError, ValueError) as error:
-            raise OracleError(f"{self.features} returned no numbers: {reason(error)}") from None
+            raise OracleError(f"{self.features} returned no numbers: {told(error)}") from None
         if features.ndim != 2 or len(features) != len(designs):
             found = f"an array of shape {features.shape}, expected ({len(designs)}, features)"
             raise OracleError(f"{self.features} returned {found}")
@@ -220,7 +220,7 @@ def load(path: Path | str, trusted: Sequence[str] = ()) -> Any:
     except OSError as error:
         raise InputError(f"{path}: {error.strerror}, expected a model saved by skops") from error
     except Exception as error:  # whatever a file that is no model makes the reader raise
-        text = f"{path} is not a model that skops reads ({reason(error)})"
+        text = f"{path} is not a model that skops reads ({told(error)})"
         raise InputError(f"{text}; save it with skops.io.dump, not with pickle") from error
     if not (hasattr(model, "predict") or hasattr(model, "predict_proba")):
         raise InputError(f"{path} holds a {type(model).__name__}, expected a fitted estimator")

@@ -14,6 +14,7 @@ from typing import Any
 
 from designer.calling import call
 from designer.errors import DesignerError
+from designer.plugins import told
 from designer.protocols import Measured, Oracle
 from oracles import rows
 from oracles.process import MARK
@@ -95,7 +96,7 @@ def work(designs: list[Any]) -> Measured:
     except DesignerError:
         raise
     except BaseException as error:  # SystemExit too: it must not end the pool
-        return rows.failure(len(designs), rows.reason(error))
+        return rows.failure(len(designs), told(error))
     done = zip(given.designs, designs, strict=True)
     completed = None if all(one is other for one, other in done) else given.designs
     return Measured(given.columns, completed, given.errors)

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from designer.errors import InputError, OracleError
-from designer.plugins import load_file, needs_consent, resolve
+from designer.plugins import load_file, needs_consent, resolve, told
 
 REGISTRY = {"sequence": "collections:OrderedDict", "square_root": "math:sqrt"}
 
@@ -116,6 +116,18 @@ def test_private_name_hides_nothing(tmp_path: Path) -> None:
 def test_a_file_that_cannot_be_is_one_line(place: str) -> None:
     with pytest.raises(InputError):
         resolve(f"{place}:f", {}, allow_plugins=True)
+
+
+def test_an_error_is_told_with_the_line_of_the_users_file(tmp_path: Path) -> None:
+    """The innermost line of it, whoever raised; with none of it on the way, no place."""
+    text = "import json\n\ndef score(text):\n    return [json.loads(t) for t in text]\n"
+    score = load_file(write(tmp_path, text)).score
+    with pytest.raises(ValueError, match="Expecting value") as caught:
+        score(["?"])
+    assert told(caught.value).startswith("mine.py:4: JSONDecodeError: Expecting value: line 1")
+    assert told(KeyError("a\nb" * 300)).startswith("KeyError: 'a")
+    assert len(told(KeyError("a\nb" * 300))) == 300 and "\n" not in told(ValueError("a\nb"))
+    assert told(SystemExit()) == "SystemExit"
 
 
 def test_failed_file_leaves_no_half_module(tmp_path: Path) -> None:

@@ -57,7 +57,7 @@ def test_faults_keep_to_their_rows(path: Path) -> None:
         )
         assert measured.errors == {
             2: "the worker process ended: exit code 9",
-            4: "ValueError: no",
+            4: "mine.py:8: ValueError: no",
         }
         assert oracle([Plain("ff")]).columns["score"].tolist() == [2]  # and it goes on
         with pytest.raises(OracleError, match="returned 0 values"):
