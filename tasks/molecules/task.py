@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from functools import lru_cache
 from importlib.resources import files
+from inspect import signature
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,11 @@ from tasks.molecules.tokens import DEFAULT_VOCABULARY
 from tasks.molecules.view import draw, show
 
 REPRESENTATIONS = ("graph", "fragments", "smiles")
+_OWN = {  # settings that one representation alone heeds
+    "graph": ("kinds", "ring_sizes", "max_rings"),
+    "fragments": ("fragments", "max_fragments"),
+    "smiles": ("vocabulary", "max_length"),
+}
 Built = tuple[Any, dict[str, Any]]  # an environment, and the settings of a proposer for it
 _ANY_RINGS: dict[str, Any] = {"ring_sizes": (3, 4, 5, 6, 7), "max_rings": 8, "flat": False}
 
@@ -56,8 +62,11 @@ def task(
     `tasks.molecules.proposer.Genetic`).
     Raises InputError for settings that cannot be.
     """
-    if fragments is not None and representation != "fragments":
-        raise InputError('a file of fragments needs representation = "fragments"')
+    given = {
+        "kinds": kinds, "ring_sizes": ring_sizes, "max_rings": max_rings, "fragments": fragments,
+        "max_fragments": max_fragments, "vocabulary": vocabulary, "max_length": max_length,
+    }  # fmt: skip
+    _check_belong(representation, given)
     if scaffold and representation == "smiles":
         raise InputError(
             'SMILES are written from nothing; a scaffold needs representation = "graph"'
@@ -67,12 +76,8 @@ def task(
         built = _graph(sizes, kinds, ring_sizes, max_rings, plausible, scaffold)
     elif representation == "fragments":
         built = _fragments(sizes, fragments, max_fragments, scaffold)
-    elif representation == "smiles":
-        built = _smiles(sizes, max_length, vocabulary)
     else:
-        raise InputError(
-            f"unknown representation {representation!r}; {nearest(representation, REPRESENTATIONS)}"
-        )
+        built = _smiles(sizes, max_length, vocabulary)
     from tasks.molecules.proposer import Genetic
 
     environment, limits = built
@@ -93,6 +98,23 @@ def task(
         examples=examples(),
         start=() if start is None else known(start, getattr(environment, "keeps", None)),
     )
+
+
+def _check_belong(representation: str, given: Mapping[str, Any]) -> None:
+    """Refuse an unknown representation, and settings that only another one heeds."""
+    if representation not in REPRESENTATIONS:
+        raise InputError(
+            f"unknown representation {representation!r}; {nearest(representation, REPRESENTATIONS)}"
+        )
+    defaults = {name: known.default for name, known in signature(task).parameters.items()}
+    for owner, names in _OWN.items():
+        for name in names if owner != representation else ():
+            value, default = given[name], defaults[name]
+            if (list(value) != list(default)) if isinstance(default, tuple) else value != default:
+                raise InputError(
+                    f'{name} is for representation = "{owner}", and this one is '
+                    f'"{representation}"; leave it out, or change the representation'
+                )
 
 
 def _graph(

@@ -134,7 +134,7 @@ def test_refusals(tmp_path: Path) -> None:
         Fragments(7, 1, scaffold=SCAFFOLD)
     with pytest.raises(InputError, match="no fragment fits the attachment point on N"):
         Fragments(20, 1, ("[*]O", "[*]N[*]"), scaffold="CN[*:1]")
-    with pytest.raises(InputError, match='needs representation = "fragments"'):
+    with pytest.raises(InputError, match='fragments is for representation = "fragments"'):
         task("graph", fragments=tmp_path / "x.smi")
     file = tmp_path / "x.smi"
     for content, message in (

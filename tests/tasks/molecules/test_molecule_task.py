@@ -1,4 +1,5 @@
 import xml.etree.ElementTree as ElementTree
+from pathlib import Path
 
 import pytest
 
@@ -19,6 +20,20 @@ def test_a_task_is_complete(representation: str) -> None:
     assert made.parse("OCC").key == "CCO"
     assert len(made.examples) == 8
     assert all(isinstance(example, Design) for example in made.examples)
+
+
+def test_settings_of_another_representation_are_refused() -> None:
+    """Whatever they say, unless they say what is so anyway; as a file would: lists, not tuples."""
+    for name, given in (
+        ("smiles", {"ring_sizes": [5, 6, 7]}), ("fragments", {"kinds": ["C"]}),
+        ("smiles", {"max_fragments": 20}), ("graph", {"fragments": Path("mine.smi")}),
+        ("graph", {"max_length": 50}), ("fragments", {"vocabulary": ["C"]}),
+    ):  # fmt: skip
+        (key,) = given
+        with pytest.raises(InputError, match=f'{key} is for representation = "') as caught:
+            task(name, **given)  # type: ignore[arg-type]
+        assert f'this one is "{name}"' in str(caught.value)
+    assert task("smiles", ring_sizes=[5, 6], max_fragments=300).name == "molecules"
 
 
 def test_an_unknown_representation_is_refused() -> None:
