@@ -113,8 +113,9 @@ class Campaign:
 
     def ask(self) -> Batch:
         """Return B sampled rows and the proposer's designs; nothing is judged yet."""
+        env = self.rehearsal.narrow()
         trajectory = rollout(
-            self.task.environment,
+            env,
             self.learner.policy,
             self.settings.batch_size,
             self.generator,
@@ -122,7 +123,7 @@ class Campaign:
             temperature=self.settings.temperature,
         )
         actions, given = trajectory.actions.tolist(), trajectory.given  # crosses from the device
-        designs = self.task.environment.decode(actions, **given)
+        designs = env.decode(actions, **given)
         designs = [*designs, *self._proposals()]
         return Batch(actions, designs, given, trajectory=trajectory)
 
@@ -133,7 +134,7 @@ class Campaign:
         given: Mapping[str, Any] | None = None,
     ) -> Batch:
         """Return the batch that given actions make, as the policy sees it now."""
-        env, policy, device = self.task.environment, self.learner.policy, self.device
+        env, policy, device = self.rehearsal.narrow(), self.learner.policy, self.device
         with torch.no_grad():
             trajectory = replay(env, policy, actions, device=device, **(given or {}))
         actions, given = trajectory.actions.tolist(), trajectory.given

@@ -27,11 +27,28 @@ class Rehearsal:
     def __init__(self, task: Task, settings: Settings, device: torch.device) -> None:
         self.settings, self.device = settings, device
         self.env, self.parse = task.environment, task.parse
-        self.encode = getattr(task.environment, "encode", None)
-        self.guess = getattr(task.environment, "guess", None)
         self.elites = Elites(settings.elites, focus=settings.focus, newest=settings.newest)
         self.archive = Archive(settings.keep)
         self._walked: dict[str, Trajectory] = {}  # how the environment sees elites, by key
+
+    @property
+    def encode(self) -> Any:
+        """What spells designs, None where the environment cannot."""
+        return getattr(self.env, "encode", None)
+
+    @property
+    def guess(self) -> Any:
+        """What guesses spellings, None where the environment does not."""
+        return getattr(self.env, "guess", None)
+
+    def narrow(self) -> Any:
+        """Return the environment as the elites narrow it; where it is another, walks are too."""
+        if hasattr(self.env, "narrowed"):
+            before = self.env
+            self.env = before.narrowed([elite.design for elite in self.elites.best(1)])
+            if self.env is not before:
+                self._walked = {}
+        return self.env
 
     def forget(self) -> None:
         """Begin with no elites again; what is to be reported stays."""
@@ -132,8 +149,8 @@ class Rehearsal:
                 tries.append((elite, elite.spelling))
         if tries:
             self._take(tries)
-        for elite in new:
-            if elite.spelling is None and elite.key not in self._walked:
+        for elite in distinct.values():
+            if elite.key not in self._walked:  # it cannot be built, or not any more
                 self.elites.spell(elite, None)
         if len(self._walked) > 2 * self.settings.elites:
             held = {elite.key for elite in self.elites.best(self.settings.elites)}

@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 import numpy as np
@@ -63,7 +63,8 @@ class Chain:
     `grow` says where the chain begins: at its start, at its end, or in the middle, where the two
     ends take turns. With `prune`, a walk that can no longer reach this energy gives up. With
     `compact`, HP chains make no move after which the lines that their core lies on leave less
-    than this share of the bound within reach (see `Lines`).
+    than this share of the bound within reach (see `Lines`); with `margin` also none after which
+    they leave no energy within so many contacts of the best one `found` (see `narrowed`).
     """
 
     sequence: str
@@ -75,6 +76,8 @@ class Chain:
     grow: Grow = "start"
     prune: float | None = None
     compact: float = 0.0
+    margin: int | None = None
+    found: float = 0.0
 
     @property
     def num_actions(self) -> int:
@@ -93,8 +96,8 @@ class Chain:
 
     @property
     def obs_size(self) -> int:
-        """F, see `Describe`; with `compact` also the lines left, and those that each turn adds."""
-        return self._describe.size + (self._place.size if self.compact else 0)
+        """F, see `Describe`; where lines are limited also those left, and how many a turn adds."""
+        return self._describe.size + (self._place.size if self._lines else 0)
 
     @cached_property
     def scale(self) -> float:
@@ -146,13 +149,22 @@ class Chain:
 
     @cached_property
     def _lines(self) -> Lines | None:
-        """Counts the lines of the core where they are limited, by `compact`."""
-        return Lines(self._place, hp_string(self.sequence)) if self.compact else None
+        """Counts the lines of the core where they are limited, by `compact` or `margin`."""
+        limited = self.compact > 0 or self.margin is not None
+        return Lines(self._place, hp_string(self.sequence)) if limited else None
 
     @cached_property
     def _widest(self) -> float:
         """On how many lines a core may lie."""
-        return self._lines.most(-self.compact * self.scale) + 1e-4 if self._lines else math.inf
+        if self._lines is None:
+            return math.inf
+        near = math.inf if self.margin is None else self.found + self.margin
+        return self._lines.most(min(-self.compact * self.scale, near)) + 1e-4
+
+    def narrowed(self, best: Sequence[Fold]) -> Chain:
+        """Return the environment whose `margin` counts from the first of these folds."""
+        found = -float(len(best[0].contacts)) if best else 0.0
+        return self if self.margin is None or found == self.found else replace(self, found=found)
 
     def _near(self, cells: Tensor) -> Tensor:
         """Return what is around the end that grows next [B, 4, Z]."""

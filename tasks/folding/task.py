@@ -14,7 +14,7 @@ from tasks.folding.bounds import bound
 from tasks.folding.certain import LONGEST, nothing_below
 from tasks.folding.design import Fold, parse_fold
 from tasks.folding.drawing import draw
-from tasks.folding.energy import Named, matrix_named
+from tasks.folding.energy import Matrix, Named, matrix_named
 from tasks.folding.enriched import Enrichment
 from tasks.folding.enriched import density as counted
 from tasks.folding.environment import Chain
@@ -40,6 +40,7 @@ def task(
     grow: Grow = "start",
     prune: float | None = None,
     compact: float = 0.0,
+    margin: int | None = None,
     search: Literal["replica_exchange", "pull_moves", "enrichment"] = "replica_exchange",
     search_steps: int = 0,
     search_threads: int = 0,
@@ -55,31 +56,29 @@ def task(
     of its symmetric forms only, `lookahead` keeps the walker out of points without an exit,
     `window` is how many residues it sees ahead, `grow` where the chain begins: start, end or
     middle. Walks that can no longer reach an energy of `prune` give up, and HP chains whose core
-    lies too wide for a share `compact` of the bound on the energy are not grown. `search` is what
-    the proposer does, and `search_steps` how long: proposals a ladder in each call (0: 16,000,000,
-    fewer beyond 64 and up to 40 residues), steps of a walk (0: 200) or chains grown together
-    (0: 1,000); `search_threads` 0 is one a core. Where the campaign has a budget, replica exchange
-    begins from the best of `grown` chains that the policy grows together. The run ends at a fold of
-    `target_energy`, or without one at a fold that is proven optimal. With `density`, it also writes
-    density.csv: how many folds have each energy, estimated from so many populations of 1,000
-    chains. Raises InputError for a bad sequence, lattice or matrix.
+    lies too wide for a share `compact` of the bound on the energy are not grown; with `margin`
+    neither are those too wide to come within so many contacts of the best fold found. `search` is
+    what the proposer does, and `search_steps` how long: proposals a ladder in each call (0:
+    16,000,000, fewer beyond 64 and up to 40 residues), steps of a walk (0: 200) or chains grown
+    together (0: 1,000); `search_threads` 0 is one a core. Where the campaign has a budget, replica
+    exchange begins from the best of `grown` chains that the policy grows together. The run ends at
+    a fold of `target_energy`, or without one at a fold that is proven optimal. With `density`, it
+    also writes density.csv: how many folds have each energy, estimated from so many populations of
+    1,000 chains. Raises InputError for a bad sequence, lattice or matrix.
     """
     place, name = lattice_named(lattice), str(matrix)
     energies = matrix_named(name)
     chain = parse_sequence(sequence, energies.alphabet)
     least = bound(chain, lattice, energies)
     goal = least if target_energy is None else max(least, target_energy)
-    if not 0 <= compact <= 1:
-        raise InputError(f"compact is {compact}, expected a share of the bound, 0 to 1")
-    if compact and energies.name != "hp":
-        raise InputError(f'compact = {compact} is for matrix = "hp"; leave it out')
+    _check_limits(compact, margin, energies)
     if density < 0:
         raise InputError(f"density is {density}, expected a number of populations, 0 for none")
     if grown < 0:
         raise InputError(f"grown is {grown}, expected a number of chains, 0 for none")
     certain = partial(nothing_below, chain, lattice, name)
     proof = Proof(least, certain if target_energy is None else None)
-    env = Chain(chain, lattice, name, symmetric, lookahead, window, grow, prune, compact)
+    env = Chain(chain, lattice, name, symmetric, lookahead, window, grow, prune, compact, margin)
     straight = Fold(chain, lattice, place.letters[0] * (len(chain) - 1))
     return Task(
         name="folding",
@@ -95,6 +94,16 @@ def task(
         examples=[straight],
         context={"sequence": chain, "lattice": lattice, "matrix": name, "bound": least},
     )
+
+
+def _check_limits(compact: float, margin: int | None, matrix: Matrix) -> None:
+    if not 0 <= compact <= 1:
+        raise InputError(f"compact is {compact}, expected a share of the bound, 0 to 1")
+    if margin is not None and margin < 0:
+        raise InputError(f"margin is {margin}, expected a number of contacts, 0 or more")
+    if matrix.name != "hp" and (compact or margin is not None):
+        given = f"compact = {compact}" if compact else f"margin = {margin}"
+        raise InputError(f'{given} is for matrix = "hp"; leave it out')
 
 
 def _proposer(

@@ -225,6 +225,29 @@ def test_benches_of_samples_and_of_design(capsys: pytest.CaptureFixture[str]) ->
     assert invoke(["bench", "design", "--only", "2D-18A"]) == 3
 
 
+def test_a_margin_narrows_the_walks_and_a_resumed_run_goes_on_as_it_was() -> None:
+    """Of each attempt: one that begins anew has all walks again."""
+    file = shipped("fold_samples")
+    small = {
+        "campaign.batch_size": 64, "campaign.steps": 40, "campaign.rounds": 2,
+        "campaign.replay_from": 4,
+        "campaign.elites": 30, "campaign.restart": 9, "policy.hidden": 16, "task.margin": 2,
+    }  # fmt: skip
+    for name, value in small.items():
+        file.override(tuple(name.split(".")), value, "the test")
+    found: list[float] = []
+    whole, cut, again = (build(file).campaign() for _ in range(3))
+    whole.run(on_step=lambda metrics: found.append(whole.rehearsal.env.found))
+    assert whole.restarts.attempts > 1 and min(found) <= -4 and 0.0 in found[1:]
+    half = found.index(min(found)) + 1
+    cut.run(stop=lambda: "cut" if cut.steps == half else None)
+    again.restore(cut.state())
+    again.run()
+    ours, theirs = (job.learner.policy.state_dict() for job in (whole, again))
+    assert all(torch.equal(ours[name], theirs[name]) for name in ours)
+    assert whole.elites.state() == again.elites.state()
+
+
 def test_samples_are_as_many_as_asked_for_whatever_the_file_says(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:

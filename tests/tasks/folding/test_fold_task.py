@@ -99,6 +99,10 @@ def test_compact_is_a_share_of_the_bound_of_hp_contacts() -> None:
             task("HPPHPPHPPH", compact=share)
     with pytest.raises(InputError, match=r"compact = 0\.5 is for matrix"):
         task(PROTEIN, matrix="mj", compact=0.5)
+    with pytest.raises(InputError, match="margin is -1, expected a number of contacts"):
+        task("HPPHPPHPPH", margin=-1)
+    with pytest.raises(InputError, match='margin = 0 is for matrix = "hp"'):
+        task(PROTEIN, matrix="mj", margin=0)
 
 
 def test_the_task_is_registered() -> None:
