@@ -85,11 +85,11 @@ def test_budget_steps_and_exhaustion_stop_exactly() -> None:
     assert len(set(oracle.asked)) == 600
     assert campaign(replace(SETTINGS, steps=2)).run().steps == 2
     tiny = Sequences("ab", max_length=1)
-    small = campaign(replace(SETTINGS, patience=2, proposals=0, budget=None))
-    small.task = replace(TASK, environment=tiny, parse=tiny.parse)
+    settings = replace(SETTINGS, patience=2, proposals=0, budget=None)
+    task = replace(TASK, environment=tiny, parse=tiny.parse)
     policy = RecurrentPolicy(tiny.obs_size, tiny.num_actions, hidden=4, seed=0)
-    small.learner = Learner(policy, LearnerSettings())
-    result = small.run()
+    learner, objective = Learner(policy, LearnerSettings()), Objective([Term(Match())])
+    result = Campaign(task, learner, objective, settings).run()
     assert result.stopped == "exhausted" and result.evaluations == 2
 
 
