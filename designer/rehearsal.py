@@ -43,11 +43,10 @@ class Rehearsal:
 
     def narrow(self) -> Any:
         """Return the environment as the elites narrow it; where it is another, walks are too."""
-        if hasattr(self.env, "narrowed"):
-            before = self.env
-            self.env = before.narrowed([elite.design for elite in self.elites.best(1)])
-            if self.env is not before:
-                self._walked = {}
+        best = [elite.design for elite in self.elites.best(1)]
+        other = self.env.narrowed(best) if hasattr(self.env, "narrowed") else None
+        if other is not None:
+            self.env, self._walked = other, {}
         return self.env
 
     def forget(self) -> None:

@@ -161,10 +161,12 @@ class Chain:
         near = math.inf if self.margin is None else self.found + self.margin
         return self._lines.most(min(-self.compact * self.scale, near)) + 1e-4
 
-    def narrowed(self, best: Sequence[Fold]) -> Chain:
-        """Return the environment whose `margin` counts from the first of these folds."""
+    def narrowed(self, best: Sequence[Fold]) -> Chain | None:
+        """Return the environment whose `margin` counts from the first fold; None: this one does."""
+        if self.margin is None:
+            return None
         found = -float(len(best[0].contacts)) if best else 0.0
-        return self if self.margin is None or found == self.found else replace(self, found=found)
+        return None if found == self.found else replace(self, found=found)
 
     def _near(self, cells: Tensor) -> Tensor:
         """Return what is around the end that grows next [B, 4, Z]."""
