@@ -77,6 +77,11 @@ class Expectation:
     _alike: tuple[torch.Tensor, ...] = ()  # [N, N] similarities of those kept; (): not yet computed
     _solved: tuple[torch.Tensor, torch.Tensor] | None = None  # see `_solve`; None: not yet
 
+    @property
+    def blind(self) -> bool:
+        """Whether all molecules kept earned the same, so that none says what is worth more."""
+        return not self.rewards or min(self.rewards) == max(self.rewards)
+
     def learn(self, designs: Sequence[Molecule], rewards: Sequence[float]) -> None:
         """Take in what was judged, and forget most of what is neither good nor recent."""
         texts = [*self.texts, *(design.text for design in designs)]

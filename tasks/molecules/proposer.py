@@ -139,9 +139,16 @@ class Genetic:
         count: int,
         rng: np.random.Generator,
     ) -> list[Molecule]:
-        """Return at most `count` children, where a model chooses those that promise most."""
+        """Return at most `count` children, where a model chooses those that promise most.
+
+        While all that is known earned the same, nothing promises more than anything else, and the
+        model would choose what is strangest: then children of strangers look most like molecules.
+        """
         pool, mothers = Pool(), parents
-        if self.surplus == 1 or len(self.expectation.rewards) < 2:
+        if self.surplus > 1 and strangers and self.expectation.blind:
+            mixed = [strangers[place] for place in rng.permutation(len(strangers))]
+            return list(self._bred((mixed, mixed, ()), count, {}, rng).values())
+        if self.surplus == 1 or self.expectation.blind:
             return list(self._bred((parents, parents, strangers), count, {}, rng).values())
         share = -(-self.surplus * count // self.depth)
         for _ in range(self.depth):

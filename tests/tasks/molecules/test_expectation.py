@@ -1,5 +1,6 @@
 import numpy as np
 import pytest
+from rdkit import Chem
 
 from designer.testing import check_proposer
 from tasks.molecules.design import parse
@@ -79,6 +80,25 @@ def test_contract() -> None:
     proposer = Genetic(surplus=3, depth=2)
     proposer.hear(KNOWN, [0.1] * 15 + [0.9] * 15)
     check_proposer(proposer, KNOWN)
+
+
+def test_what_tells_nothing_apart_chooses_nothing() -> None:
+    """While all earned the same, children are of strangers alone, or of the known without any."""
+    strangers = [parse(f"O=C(NCC{end})C1CC1") for end in "CFON"]
+    proposer = Genetic(surplus=4, depth=2, strangers=0.2, policy=object())
+    proposer.foreign.held = strangers
+    assert proposer.expectation.blind
+    proposer.hear(KNOWN, [0.0] * 30)
+    ring = Chem.MolFromSmarts("C1CC1")
+    assert proposer.expectation.blind and not any(d.mol.HasSubstructMatch(ring) for d in KNOWN)
+    children = proposer(KNOWN, 40, np.random.default_rng(0))
+    assert len(children) > 10 and np.mean([d.complexity for d in children]) < 14
+    assert sum(child.mol.HasSubstructMatch(ring) for child in children) > len(children) / 2
+    proposer.hear(children, [0.0] * (len(children) - 1) + [0.1])
+    assert not proposer.expectation.blind
+    alone = Genetic(surplus=4)
+    alone.hear(KNOWN, [0.0] * 30)
+    assert len(alone(KNOWN, 20, np.random.default_rng(0))) == 20
 
 
 @pytest.mark.parametrize("depth", [1, 2])
