@@ -15,7 +15,7 @@ from hashlib import sha256
 from importlib.machinery import SourceFileLoader
 from importlib.util import module_from_spec, spec_from_file_location
 from pathlib import Path
-from types import ModuleType
+from types import FrameType, ModuleType, TracebackType
 from typing import Any, TypeVar
 
 from designer.errors import InputError, nearest
@@ -127,12 +127,9 @@ class _Fresh(SourceFileLoader):
 
 def _where(error: BaseException, path: Path) -> str:
     """Return `file:line` of the innermost line in that file which led to the error."""
-    line = error.lineno if isinstance(error, SyntaxError) else None
-    trace = error.__traceback__
-    while trace is not None:
-        if trace.tb_frame.f_code.co_filename == str(path):
-            line = trace.tb_lineno
-        trace = trace.tb_next
+    trace = _innermost(error, lambda frame: frame.f_code.co_filename == str(path))
+    written = error.lineno if isinstance(error, SyntaxError) else None
+    line = written if trace is None else trace.tb_lineno
     return f"{path}:{line}" if line else str(path)
 
 
@@ -141,13 +138,25 @@ def told(error: BaseException) -> str:
     first `file.py:line` where a user's file (see `load_file`) led to it."""
     said = " ".join(str(error).split())
     text = f"{type(error).__name__}: {said}" if said else type(error).__name__
-    trace, place = error.__traceback__, ""
+    trace = _innermost(
+        error, lambda frame: str(frame.f_globals.get("__name__")).startswith(_PRIVATE)
+    )
+    if trace is not None:
+        text = f"{Path(trace.tb_frame.f_code.co_filename).name}:{trace.tb_lineno}: {text}"
+    return text[:300]
+
+
+def _of_user(frame: FrameType) -> bool:
+    return str(frame.f_globals.get("__name__")).startswith(_PRIVATE)
+
+
+def _innermost(error: BaseException, ours: Callable[[FrameType], bool]) -> TracebackType | None:
+    """Return the last of `ours` on the way from where an error was caught to where it arose."""
+    trace, found = error.__traceback__, None
     while trace is not None:
-        frame = trace.tb_frame
-        if str(frame.f_globals.get("__name__", "")).startswith(_PRIVATE):
-            place = f"{Path(frame.f_code.co_filename).name}:{trace.tb_lineno}: "
+        found = trace if ours(trace.tb_frame) else found
         trace = trace.tb_next
-    return (place + text)[:300]
+    return found
 
 
 def _from_module(place: str, name: str, spec: str) -> object:

@@ -230,8 +230,8 @@ def test_a_margin_narrows_the_walks_and_a_resumed_run_goes_on_as_it_was() -> Non
     file = shipped("fold_samples")
     small = {
         "campaign.batch_size": 64, "campaign.steps": 40, "campaign.rounds": 2,
-        "campaign.replay_from": 4,
-        "campaign.elites": 30, "campaign.restart": 9, "policy.hidden": 16, "task.margin": 2,
+        "campaign.replay_from": 4, "campaign.elites": 30, "campaign.restart": 9,
+        "policy.hidden": 16, "task.margin": 2,
     }  # fmt: skip
     for name, value in small.items():
         file.override(tuple(name.split(".")), value, "the test")
