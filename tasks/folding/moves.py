@@ -21,8 +21,7 @@ from tasks.folding.bounds import bound
 from tasks.folding.design import Fold, numbers
 from tasks.folding.energy import coordinates, matrix_named
 from tasks.folding.lattices import Lattice, lattice_named
-
-Pull = tuple[bool, int, int, int]  # read backwards?, residue so read, letter, second letter or -1
+from tasks.folding.pull import aimed, felt, possible, pulled
 
 
 @dataclass(frozen=True)
@@ -55,7 +54,7 @@ class Moves:
     @property
     def num_actions(self) -> int:
         """A, the pulls that are ever possible, and one that does nothing."""
-        return len(self._pulls) + 1
+        return 2 * len(self._pulls) + 1
 
     @property
     def max_steps(self) -> int:
@@ -82,21 +81,17 @@ class Moves:
 
     def mask(self, state: Moved, /) -> Tensor:
         """Return [B, A] bool: the pulls that are possible; the last action where none is."""
-        tables = self._on(state.cells.device)
-        here, anchor = state.cells[:, tables.bead], state.cells[:, tables.anchor]
-        target = anchor + tables.first + tables.second
-        legal = _free(state.cells, target)
-        if self._place.bipartite:
-            corner = torch.where(tables.ahead, anchor + tables.first, target + here - anchor)
-            passing = _free(state.cells, corner) | (corner == state.cells[:, tables.before])
-        else:
-            passing = ((target - here)[..., None] == tables.deltas).any(-1)
-        legal &= (passing | tables.tail) & ~self.done(state)[:, None]
-        return torch.cat([legal, ~legal.any(1, keepdim=True)], dim=1)
+        tables, lattice = self._on(state.cells.device), self._place
+        legal = []
+        for chain in (state.cells, state.cells.flip(1)):
+            pull = aimed(chain, tables.bead, tables.first, tables.second, lattice)
+            legal.append(possible(chain, pull, lattice) & ~self.done(state)[:, None])
+        moves = torch.cat(legal, dim=1)
+        return torch.cat([moves, ~moves.any(1, keepdim=True)], dim=1)
 
     def step(self, state: Moved, action: Tensor, /) -> Moved:
         """Return the chains after one pull each; finished rows stay as they are."""
-        tables, idle = self._on(state.cells.device), len(self._pulls)
+        tables, idle = self._on(state.cells.device), self.num_actions - 1
         going, pull = (action != idle) & ~self.done(state), action.clamp(max=idle - 1)
         cells = torch.where(going[:, None], self._pulled(state.cells, pull, tables), state.cells)
         felt, taken, energy = self._felt(cells)
@@ -133,7 +128,7 @@ class Moves:
 
     def decode(self, actions: Sequence[Sequence[int]], /) -> list[Fold | None]:
         """Return the best fold that each row has been; trusts that actions were legal."""
-        idle = len(self._pulls)
+        idle = self.num_actions - 1
         rows = [[*row[: self.moves], *[idle] * (self.moves - len(row))] for row in actions]
         chosen = torch.tensor(rows, dtype=torch.int64).reshape(len(rows), self.moves)
         state = self.reset(len(rows), torch.device("cpu"))
@@ -143,44 +138,20 @@ class Moves:
         names = np.array(list(self._place.letters))
         return [Fold(self.sequence, self.lattice, "".join(names[row])) for row in letters]
 
-    def _pulled(self, cells: Tensor, pull: Tensor, tables: _Tables) -> Tensor:
+    def _pulled(self, cells: Tensor, action: Tensor, tables: _Tables) -> Tensor:
         """Return the chains [B, L] after pulls [B], which are possible there."""
-        flip, bead = tables.flipped[pull][:, None], tables.along[pull][:, None]
+        each = len(tables.bead)
+        flip, which = (action >= each)[:, None], (action % each)[:, None]
         chain = torch.where(flip, cells.flip(1), cells)
-        length, shift = cells.shape[1], 2 if self._place.bipartite else 1
-        place = torch.arange(length, device=cells.device)
-        here = chain.gather(1, bead)
-        anchor = chain.gather(1, (bead + 1).clamp(max=length - 1))
-        target = anchor + (tables.first + tables.second)[pull][:, None]
-        dragged = torch.cat([chain[:, shift:], target.expand(-1, shift)], dim=1)
-        if self._place.bipartite:
-            corner = torch.where(
-                tables.ahead[pull][:, None],
-                anchor + tables.first[pull][:, None],
-                target + here - anchor,
-            )
-            dragged = torch.where(place == bead - 1, corner, dragged)
-        dragged = torch.where(place == bead, target, dragged)
-        gap = (dragged[:, 1:] - chain[:, :-1])[..., None]
-        whole = (gap == tables.deltas).any(-1) & (place[:-1] < bead)  # residue k may stay
-        stays = torch.where(whole, place[:-1], -1).amax(1, keepdim=True)
-        after = torch.where((place > stays) & (place <= bead), dragged, chain)
+        bead, first, second = (table[which] for table in (tables.bead, tables.first, tables.second))
+        pull = aimed(chain, bead, first, second, self._place)
+        after = pulled(chain, pull, self._place)
         return torch.where(flip, after.flip(1), after)
 
     def _felt(self, cells: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """Return energy [B, L] and taken neighbours [B, L] of each residue, and the energy [B]."""
-        tables, length = self._on(cells.device), cells.shape[1]
-        ordered, residue = cells.sort(1)
-        felt = torch.zeros(cells.shape, device=cells.device)
-        taken = torch.zeros_like(felt)
-        row = torch.arange(length, device=cells.device) * length
-        for delta in tables.deltas.unbind():
-            there = cells + delta
-            place = torch.searchsorted(ordered, there).clamp(max=length - 1)
-            touching = (ordered.gather(1, place) == there).float()
-            felt = felt + tables.pairs[row + residue.gather(1, place)] * touching
-            taken = taken + touching
-        return felt, taken, felt.sum(1) / 2
+        each, taken = felt(cells, self._on(cells.device).pairs, self._place)
+        return each, taken, each.sum(1) / 2
 
     @cached_property
     def _place(self) -> Lattice:
@@ -191,14 +162,14 @@ class Moves:
         return -bound(self.sequence, self.lattice, self.matrix) or 1.0
 
     @cached_property
-    def _pulls(self) -> list[Pull]:
+    def _pulls(self) -> list[tuple[int, int, int]]:
+        """Residue, letter, and second letter or -1 of each pull of a chain read from one end."""
         length, letters = len(self.sequence), range(self._place.size)
-        pulls: list[Pull] = []
-        for flip in (False, True):
-            for bead in range(length):
-                ahead = self._place.bipartite and bead == length - 1
-                seconds = letters if ahead else (-1,)
-                pulls += [(flip, bead, first, second) for first in letters for second in seconds]
+        pulls: list[tuple[int, int, int]] = []
+        for bead in range(length):
+            ahead = self._place.bipartite and bead == length - 1
+            seconds = letters if ahead else (-1,)
+            pulls += [(bead, first, second) for first in letters for second in seconds]
         return pulls
 
     def _on(self, device: torch.device) -> _Tables:
@@ -207,17 +178,11 @@ class Moves:
 
 @dataclass(frozen=True)
 class _Tables:
-    """What each of the A - 1 pulls is, and the chain's own, on one device."""
+    """What each pull of a chain that is read from one end is, and the chain, on one device."""
 
-    flipped: Tensor  # [A - 1] bool, the chain is read backwards
-    along: Tensor  # [A - 1] int64 the residue, so read
-    bead: Tensor  # [A - 1] int64 the residue
-    anchor: Tensor  # [A - 1] int64 its successor; at the end itself
-    before: Tensor  # [A - 1] int64 its predecessor
-    tail: Tensor  # [A - 1] bool, it has no predecessor
-    ahead: Tensor  # [A - 1] bool, the chain goes two points ahead
-    first: Tensor  # [A - 1] int64 what the first letter adds to a packed point
-    second: Tensor  # [A - 1] int64 what the second does, 0 for none
+    bead: Tensor  # [N] int64 the residue, so read
+    first: Tensor  # [N] int64 what the first letter adds to a packed point
+    second: Tensor  # [N] int64 what the second does, 0 for none
     deltas: Tensor  # [Z] int64
     pairs: Tensor  # [L * L] float32
     sticky: Tensor  # [L] float32
@@ -227,21 +192,12 @@ class _Tables:
 
 @lru_cache(maxsize=16)
 def _tables(env: Moves, device: torch.device) -> _Tables:
-    lattice, length = lattice_named(env.lattice), len(env.sequence)
-    flip, along, first, second = np.array(env._pulls, dtype=np.int64).T
-    way = 1 - 2 * flip
-    bead = np.where(flip == 1, length - 1 - along, along)
-    end = along == length - 1
+    lattice = lattice_named(env.lattice)
+    bead, first, second = np.array(env._pulls, dtype=np.int64).T
     pairs = matrix_named(env.matrix).pairs(env.sequence)
     cells = lattice.pack(coordinates(numbers(env.origin, lattice), lattice))
     arrays: dict[str, Any] = {
-        "flipped": flip == 1,
-        "along": along,
         "bead": bead,
-        "anchor": np.where(end, bead, bead + way),
-        "before": np.where(along == 0, bead, bead - way),
-        "tail": along == 0,
-        "ahead": end & lattice.bipartite,
         "first": lattice.deltas[first],
         "second": np.where(second >= 0, lattice.deltas[second], 0),
         "deltas": lattice.deltas,
@@ -253,10 +209,3 @@ def _tables(env: Moves, device: torch.device) -> _Tables:
     return _Tables(
         **{name: torch.as_tensor(array, device=device) for name, array in arrays.items()}
     )
-
-
-def _free(cells: Tensor, points: Tensor) -> Tensor:
-    """Return [B, N] whether no residue of chains [B, L] lies at points [B, N]."""
-    ordered = cells.sort(1).values
-    place = torch.searchsorted(ordered, points).clamp(max=cells.shape[1] - 1)
-    return ordered.gather(1, place) != points

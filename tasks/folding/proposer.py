@@ -1,34 +1,43 @@
-"""Search in the loop: short walks by pull moves, started from the best folds known."""
+"""Search in the loop on the policy's device: walks by pull moves from the best folds known."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
+import torch
 
 from designer.protocols import Purse
 from tasks.folding.design import Fold, canonical, numbers, spelled
-from tasks.folding.energy import contact_energies, coordinates, matrix_named, strongest
+from tasks.folding.energy import coordinates, matrix_named, strongest
 from tasks.folding.lattices import lattice_named
-from tasks.folding.pull import Walkers
+from tasks.folding.walkers import Walkers
+
+_SWEEP = 100  # steps of a chain between exchanges
+_RUNGS = 8  # chains a ladder
+_MANY = 16_384  # chains that keep a GPU busy
 
 
 @dataclass(frozen=True)
 class PullMoves:
-    """Proposes folds that Metropolis walks by pull moves reach from the parents.
+    """Proposes folds that replica exchange by pull moves reaches from the parents.
 
-    Each child walks `steps` steps; the children's temperatures, in units of the chain's strongest
-    attraction, lie between `coldest` and `hottest`. A child is the best fold it met, or the last
-    where it met none better than its parent. Every energy computed is paid from `purse`, and the
-    walks end where that is empty.
+    Each chain makes `steps` steps; the temperatures of a ladder of 8, in units of the chain's
+    strongest attraction, lie between `coldest` and `hottest`. There are `chains` of them (0: one a
+    child, at least 16,384 on a GPU), on the device of the `policy`; a child is the best fold that
+    stood on one place, or the last where none was better than the first. Every energy computed is
+    paid from `purse`, and the walks end where that is empty.
     """
 
     matrix: str = "hp"
     steps: int = 200
     coldest: float = 0.3
     hottest: float = 0.5
+    chains: int = 0
     purse: Purse | None = None
+    policy: Any = None
 
     def __call__(
         self, parents: Sequence[Fold], count: int, rng: np.random.Generator, /
@@ -38,36 +47,58 @@ class PullMoves:
             return []
         sequence, name = parents[0].sequence, parents[0].lattice
         walkers = self._walkers(parents, count, rng)
-        self._walk(walkers, rng)
+        self._walk(walkers)
         found: dict[str, Fold] = {parent.key: parent for parent in parents}
-        children = []
-        for letters in spelled(walkers.letters(), walkers.lattice):
+        children: list[Fold] = []
+        cells = walkers.found()
+        if len(cells) > count:  # the lowest first
+            cells = cells[walkers.best_energy.sort(stable=True).indices]
+        for letters in spelled(walkers.lattice.bonds(cells.cpu().numpy()), walkers.lattice):
             fold = Fold(sequence, name, canonical(letters, name))
             if fold.key not in found:
                 found[fold.key] = fold
                 children.append(fold)
+            if len(children) == count:
+                break
         return children
 
     def paid_from(self, purse: Purse | None) -> PullMoves:
         """Return the same, paying from this purse."""
         return replace(self, purse=purse)
 
-    def _walk(self, walkers: Walkers, rng: np.random.Generator) -> None:
-        for _ in range(self.steps):
+    def _walk(self, walkers: Walkers) -> None:
+        """Walk a sweep at a time, as far as the purse surely reaches."""
+        made, sweeps = 0, 0
+        while made < self.steps:
             left = None if self.purse is None else self.purse.left
-            if left is not None and left < len(walkers.cells):
+            reach = _SWEEP if left is None else left // len(walkers.cells)
+            going = min(_SWEEP, self.steps - made, reach)
+            if going == 0:
                 break
-            computed = walkers.step(rng)
+            computed = sum(walkers.step() for _ in range(going))
+            walkers.exchange(odd=sweeps % 2 == 1)
+            made, sweeps = made + going, sweeps + 1
             if self.purse is not None:
-                self.purse.spend(computed)
+                self.purse.spend(int(computed))
 
     def _walkers(self, parents: Sequence[Fold], count: int, rng: np.random.Generator) -> Walkers:
-        """Return `count` walkers on the parents, the first (best) of them more often."""
+        """Return walkers on the parents, the first (best) of them more often."""
+        device = _device(self.policy)
+        size = self.chains or (count if device.type == "cpu" else max(count, _MANY))
         lattice = lattice_named(parents[0].lattice)
         pairs = matrix_named(self.matrix).pairs(parents[0].sequence)
-        chosen = (len(parents) * rng.random(count) ** 2).astype(np.int64)
+        chosen = (len(parents) * rng.random(size) ** 2).astype(np.int64)
         points = coordinates(np.array([numbers(p.letters, lattice) for p in parents]), lattice)
-        energy = contact_energies(points, lattice, pairs)
-        ladder = np.linspace(self.coldest, self.hottest, count) * strongest(pairs)
-        cells = lattice.pack(points)
-        return Walkers(lattice, pairs, cells[chosen], energy[chosen], ladder)
+        rungs = min(_RUNGS, size)
+        ladder = np.linspace(self.coldest, self.hottest, rungs) * strongest(pairs)
+        random = torch.Generator(device).manual_seed(int(rng.integers(1 << 62)))
+        arrays = (pairs.ravel(), lattice.pack(points)[chosen], np.resize(ladder, size))
+        energies, cells, kT = (torch.as_tensor(array, device=device) for array in arrays)
+        return Walkers(lattice, energies, cells, kT, random, rungs)
+
+
+def _device(policy: Any) -> torch.device:
+    """Return where a policy lives; the CPU for none."""
+    if not isinstance(policy, torch.nn.Module):
+        return torch.device("cpu")
+    return next((each.device for each in policy.parameters()), torch.device("cpu"))

@@ -18,8 +18,8 @@ from tasks.folding.exact import ground_states
 from tasks.folding.lattices import LATTICES, lattice_named
 from tasks.folding.moves import Moved, Moves
 from tasks.folding.moving import moving
-from tasks.folding.pull import propose
 from tasks.folding.recheck import recheck
+from tasks.folding.walkers import Walkers
 
 PROTEIN = "GIVEQCCTSICSLYQLENYCN"
 CPU = torch.device("cpu")
@@ -65,15 +65,18 @@ def test_energies_and_the_best_fold_are_those_of_a_plain_recount(name: str) -> N
 def test_the_mask_holds_exactly_the_moves_that_are_made_at_random(name: str) -> None:
     env, lattice = environment("HPHPPHHP", name, 12), lattice_named(name)
     _, states = walk(env, 3, seed=1)
-    rng = np.random.default_rng(0)
     for row in range(3):
         cells = states[-2].cells[row : row + 1]
         (actions,) = env.mask(at(env, cells))[:, :-1].nonzero(as_tuple=True)[1:]
         ours = env.step(at(env, cells.expand(len(actions), -1)), actions).cells
-        many = cells.expand(20_000, -1).numpy()
-        made = propose(many, lattice, rng)
-        theirs = np.where(made.flipped[:, None], made.after[:, ::-1], made.after)
-        assert {tuple(c) for c in ours.tolist()} == {tuple(c) for c in theirs.tolist()}
+        many = cells.expand(20_000, -1)
+        hot = torch.full((20_000,), 1e12, dtype=torch.float64)
+        pairs = torch.zeros(64, dtype=torch.float64)
+        walkers = Walkers(lattice, pairs, many, hot, torch.Generator().manual_seed(0))
+        walkers.step()
+        moved = (walkers.cells != many).any(1)
+        theirs = {tuple(c) for c in walkers.cells[moved].tolist()}
+        assert {tuple(c) for c in ours.tolist()} - {tuple(cells[0].tolist())} == theirs
 
 
 @pytest.mark.parametrize(
@@ -129,4 +132,4 @@ def test_bad_settings_are_told() -> None:
         ({"start": "RULD"}, "meets itself: residues 1 and 5"),
     ):
         with pytest.raises(InputError, match=message):
-            moving("HPPHP", **given)  # type: ignore[arg-type]
+            moving("HPPHP", **given)

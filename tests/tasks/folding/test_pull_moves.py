@@ -6,6 +6,7 @@ import dataclasses
 
 import numpy as np
 import pytest
+import torch
 
 from designer.testing import check_proposer, walk
 from tasks.folding.design import Fold, first_meeting, numbers, spelled
@@ -14,8 +15,8 @@ from tasks.folding.environment import Chain
 from tasks.folding.exact import ground_states
 from tasks.folding.lattices import LATTICES, Lattice, lattice_named
 from tasks.folding.proposer import PullMoves
-from tasks.folding.pull import Walkers, energy_changes, propose
 from tasks.folding.recheck import recheck
+from tasks.folding.walkers import Walkers
 
 PROTEIN = "GIVEQCCTSICSLYQLENYCN"
 
@@ -31,27 +32,41 @@ def packed(folds: list[Fold], lattice: Lattice) -> np.ndarray:
     )
 
 
+def walkers_on(
+    folds: list[Fold], matrix: str, kT: float | np.ndarray, *, rungs: int = 1, seed: int = 0
+) -> Walkers:
+    lattice = lattice_named(folds[0].lattice)
+    pairs = matrix_named(matrix).pairs(folds[0].sequence).ravel()
+    cells = torch.from_numpy(packed(folds, lattice))
+    temperature = torch.as_tensor(np.broadcast_to(kT, len(folds)).copy(), dtype=torch.float64)
+    random = torch.Generator().manual_seed(seed)
+    return Walkers(lattice, torch.from_numpy(pairs), cells, temperature, random, rungs)
+
+
+def texts_of(cells: torch.Tensor, lattice: Lattice) -> list[str]:
+    return spelled(lattice.bonds(cells.numpy()), lattice)
+
+
 @pytest.mark.parametrize("name", LATTICES)
-def test_every_pull_is_a_fold_and_its_energy_change_is_right(name: str) -> None:
+def test_every_pull_is_a_fold_and_its_energy_is_right(name: str) -> None:
+    """At a high temperature every pull that is possible is taken."""
     lattice, matrix = lattice_named(name), matrix_named("mj-reduced")
-    pairs, rng = matrix.pairs(PROTEIN), np.random.default_rng(1)
-    folds, seen = random_folds(PROTEIN, name), 0
-    cells = packed(folds, lattice)
+    folds = random_folds(PROTEIN, name)
+    walkers, moved = walkers_on(folds, "mj-reduced", 1e12), 0
     for _ in range(30):
-        made = propose(cells, lattice, rng)
-        changes = energy_changes(made, pairs, lattice)
-        after = np.where(made.flipped[:, None], made.after[:, ::-1], made.after)
-        assert lattice.adjacent(np.diff(after, axis=1)).all(), "a bond is broken"
-        for row, text, change in zip(
-            made.rows, spelled(lattice.bonds(after), lattice), changes, strict=True
+        before = walkers.cells
+        computed = int(walkers.step())
+        assert lattice.adjacent(np.diff(walkers.cells.numpy(), axis=1)).all(), "a bond is broken"
+        changed = (walkers.cells != before).any(1)
+        assert int(changed.sum()) <= computed <= len(folds)
+        moved += int(changed.sum())
+        for text, energy in zip(
+            texts_of(walkers.cells, lattice), walkers.energy.tolist(), strict=True
         ):
             fold = Fold(PROTEIN, name, text)
             assert first_meeting(fold.coordinates) is None
-            assert recheck(fold, matrix) - recheck(folds[row], matrix) == pytest.approx(change)
-            folds[row] = fold
-            seen += 1
-        cells[made.rows] = after
-    assert seen > 200
+            assert recheck(fold, matrix) == pytest.approx(energy)
+    assert moved > 200
 
 
 @pytest.mark.parametrize(
@@ -62,15 +77,10 @@ def test_pull_moves_reach_every_fold(name: str, length: int) -> None:
     lattice, sequence = lattice_named(name), "HPPPPPP"[:length]
     every = ground_states("P" * length, name, keep=1 << 20)  # all are equal without an H
     start = [Fold(sequence, name, lattice.letters[0] * (length - 1))] * 64
-    walkers = Walkers(
-        lattice, np.zeros((length, length)), packed(start, lattice), np.zeros(64), np.ones(64)
-    )
-    rng, found = np.random.default_rng(0), set()
+    walkers, found = walkers_on(start, "hp", 1.0), set()
     for _ in range(150):
-        walkers.step(rng)
-        found |= {
-            Fold(sequence, name, t).key for t in spelled(lattice.bonds(walkers.cells), lattice)
-        }
+        walkers.step()
+        found |= {Fold(sequence, name, t).key for t in texts_of(walkers.cells, lattice)}
     assert len(found) == every.degeneracy
 
 
@@ -79,25 +89,62 @@ def test_walkers_keep_their_books(name: str) -> None:
     lattice, matrix = lattice_named(name), matrix_named("mj")
     folds = random_folds(PROTEIN, name)
     energies = np.array([recheck(fold, matrix) for fold in folds])
-    walkers = Walkers(
-        lattice,
-        matrix.pairs(PROTEIN),
-        packed(folds, lattice),
-        energies.copy(),
-        np.full(len(folds), 2.0),
-    )
-    rng = np.random.default_rng(0)
-    computed = sum(walkers.step(rng) for _ in range(100))
+    walkers = walkers_on(folds, "mj", np.resize(np.linspace(1.0, 3.0, 8), len(folds)), rungs=8)
+    computed = 0
+    for step in range(100):
+        computed += int(walkers.step())
+        if step % 10 == 0:
+            walkers.exchange(odd=step % 20 == 0)
     assert 0 < computed <= 100 * len(folds)
     for cells, stored in (
         (walkers.cells, walkers.energy),
         (walkers.best_cells, walkers.best_energy),
     ):
-        texts = spelled(lattice.bonds(cells), lattice)
-        again = [recheck(Fold(PROTEIN, name, text), matrix) for text in texts]
-        np.testing.assert_allclose(stored, again, atol=1e-6)
-    assert (walkers.best_energy <= np.minimum(walkers.energy, energies) + 1e-9).all()
-    assert walkers.best_energy.mean() < energies.mean() - 5
+        again = [recheck(Fold(PROTEIN, name, text), matrix) for text in texts_of(cells, lattice)]
+        np.testing.assert_allclose(stored.numpy(), again, atol=1e-6)
+    assert (walkers.best_energy.numpy() <= energies + 1e-9).all()
+    assert walkers.best_energy.numpy().mean() < energies.mean() - 5
+
+
+def test_exchanges_are_between_neighbours_of_one_ladder_and_lose_no_fold() -> None:
+    lattice = lattice_named("cubic")
+    folds = random_folds("HPHPPHHPHPPHPHHPPHPH", "cubic")[:11]  # two ladders of 4, and 3 more
+    for odd in (False, True):
+        walkers = walkers_on(folds, "hp", 1e12, rungs=4)  # so hot that every exchange is taken
+        before = texts_of(walkers.cells, lattice)
+        walkers.exchange(odd)
+        swaps = ((1, 2), (5, 6), (9, 10)) if odd else ((0, 1), (2, 3), (4, 5), (6, 7), (8, 9))
+        order = list(range(11))
+        for a, b in swaps:
+            order[a], order[b] = b, a
+        assert texts_of(walkers.cells, lattice) == [before[i] for i in order]
+
+
+def test_exchanges_are_taken_as_often_as_metropolis_says() -> None:
+    """exp of the difference in 1 / kT times the one in energy: Swendsen and Wang, 1986."""
+    deep, flat = Fold("HPPH", "square", "RUL"), Fold("HPPH", "square", "RRR")
+    for cold, hot in ((0.5, 0.9), (0.4, 4.0)):
+        walkers = walkers_on([flat, deep] * 20_000, "hp", np.tile([hot, cold], 20_000), rungs=2)
+        assert walkers.energy[:2].tolist() == [0.0, -1.0]
+        walkers.exchange(odd=False)
+        chance = np.exp((1 / hot - 1 / cold) * 1.0)
+        share = float((walkers.energy[0::2] == -1).double().mean())
+        assert share == pytest.approx(chance, abs=4 * (chance * (1 - chance) / 20_000) ** 0.5)
+        walkers = walkers_on([deep, flat] * 100, "hp", np.tile([hot, cold], 100), rungs=2)
+        walkers.exchange(odd=False)
+        assert (walkers.energy[1::2] == -1).all(), "the deeper fold goes to the colder place"
+
+
+def test_nothing_is_read_back_to_the_host() -> None:
+    device = torch.device("meta")
+    lattice, size = lattice_named("cubic"), 16
+    cells = torch.zeros(size, 12, dtype=torch.int64, device=device)
+    pairs = torch.zeros(144, dtype=torch.float64, device=device)
+    kT = torch.ones(size, dtype=torch.float64, device=device)
+    walkers = Walkers(lattice, pairs, cells, kT, None, 4)  # type: ignore[arg-type]
+    assert walkers.step().shape == ()
+    walkers.exchange(odd=False)
+    assert walkers.found().shape == (size, 12)
 
 
 @pytest.mark.parametrize(
