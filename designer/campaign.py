@@ -63,7 +63,8 @@ class Campaign:
         self.rng = np.random.default_rng(settings.seed)
         self.rehearsal = Rehearsal(self.task, settings, self.device)
         self.elites, self.archive = self.rehearsal.elites, self.rehearsal.archive
-        self.restarts = Restarts(settings.restart, learner.state_dict() if settings.restart else {})
+        first = learner.state_dict() if settings.restart else {}
+        self.restarts = Restarts(settings.restart, first, settings.hop, settings.hops)
         self.filter = diversity_filter(task, settings)
         self.multipliers = Multipliers(objective.constraints)
         self.steps, self.seconds, self.stale = 0, 0.0, 0
@@ -289,7 +290,7 @@ class Campaign:
         measured = np.isfinite(scored.merit) & (scored.weight > 0)
         bred = max((elite.reward for elite in self.elites.best(1)), default=-np.inf)
         if self.restarts.due(float(scored.reward[measured].max(initial=bred))):
-            self.learner.load_state_dict(self.restarts.first)
+            self.learner.load_state_dict(self.restarts.anew(self.learner.state_dict()))
             self.rehearsal.forget()
 
     def _tensor(self, values: Any) -> torch.Tensor:

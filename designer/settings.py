@@ -29,6 +29,8 @@ class Settings:
     target: float | None = None  # reward at which to stop
     patience: int = 0  # stop after so many steps without a new design; 0 = never
     restart: int = 0  # learn anew after so many steps without a better design; 0 = never
+    hop: float = 0.0  # share of what the best attempt learned that the next begins with
+    hops: int = 6  # attempts that get no better than that one, after which nothing is kept
     temperature: float = 1.0  # above 1 explores
     elites: int = 1000  # designs remembered for replay and as parents
     newest: bool = False  # of equally good elites the last come are kept, not the first
@@ -52,7 +54,7 @@ class Settings:
     def __post_init__(self) -> None:
         for name in (
             "batch_size", "elites", "parents", "keep", "checkpoint_every", "max_skipped", "rounds",
-            "generations",
+            "generations", "hops",
         ):  # fmt: skip
             _at_least(name, getattr(self, name), 1)
         for name in ("budget", "steps"):
@@ -68,6 +70,10 @@ class Settings:
             value = getattr(self, name)
             if value is not None and not value > 0:
                 raise InputError(f"{name} is {value}; expected a number above 0")
+        if not 0 <= self.hop < 1:
+            raise InputError(f"hop is {self.hop}; expected a share of 0 to below 1")
+        if self.hop and not self.restart:
+            raise InputError(f"hop is {self.hop}, but nothing is learned anew; set restart too")
         if self.clock not in CLOCKS:
             raise InputError(f"clock is {self.clock!r}; expected {' or '.join(CLOCKS)}")
         if not self.grace >= 0:
