@@ -69,8 +69,7 @@ def bench_samples(options: Options, only: Sequence[str], seeds: int, folds: int)
     rows = []
     for problem in problems(only or SAMPLED):
         for seed in _seeds(options, seeds):
-            changes = {**_own(problem), "campaign.steps": folds}
-            document = _document(problem, options, seed, changes)
+            document = _document(problem, options, seed, {"campaign.steps": folds}, _own(problem))
             rows.append({"name": problem.name, "seed": seed} | _sampled(document, problem, folds))
             _tell(rows[-1])
     _report(rows, options)
@@ -80,13 +79,12 @@ def bench_ablation(options: Options, only: Sequence[str], seeds: int, energies: 
     """Fold each sequence in each variant with so many energies, and print the means."""
     rows = []
     for problem in problems(only or ABLATED):
-        for name in VARIANTS:
-            changes = _changes(name, problem, energies)
-            if "prior.run" in changes and problem.lattice != "square":
+        for name, own in VARIANTS.items():
+            if "prior.run" in (own or {}) and problem.lattice != "square":
                 continue  # none is shipped there
             reached = []
             for seed in _seeds(options, seeds):
-                document = _document(problem, options, seed, changes)
+                document = _varied(name, problem, options, seed, energies)
                 found = _sampled(document, problem, sys.maxsize)
                 reached.append(found["reached"])
             mean = round(statistics.fmean(reached), 2)
@@ -100,11 +98,12 @@ def _own(problem: Problem) -> Changes:
     return {} if problem.lattice == "square" else ROOMY
 
 
-def _changes(variant: str, problem: Problem, energies: int) -> Changes:
-    """Return what a variant changes of the shipped file, limited to so many energies."""
-    own = VARIANTS[variant]
-    limits = {"campaign.budget": energies, "campaign.steps": 1_000_000}
-    return {**(_own(problem) if own is None else {**PLAIN, **own}), **limits}
+def _varied(variant: str, problem: Problem, options: Options, seed: int, most: int) -> Document:
+    """Return what a variant is, limited to so many energies."""
+    own, limits = VARIANTS[variant], {"campaign.budget": most, "campaign.steps": 1_000_000}
+    base = _own(problem) if own is None else {}
+    changes = {} if own is None else {**PLAIN, **own}
+    return _document(problem, options, seed, {**changes, **limits}, base)
 
 
 def bench_design(options: Options, only: Sequence[str], budget: int, whole: bool) -> None:
@@ -153,17 +152,24 @@ def _seeds(options: Options, seeds: int) -> range:
     return range(first, first + seeds)
 
 
-def _document(problem: Problem, options: Options, seed: int, changes: Changes) -> Document:
+def _document(
+    problem: Problem, options: Options, seed: int, changes: Changes, base: Changes
+) -> Document:
+    """Return the file with `base`, then with `--set`, then with what is measured or compared."""
     document = shipped("fold_samples")
-    apply(document, options)  # first: what a variant changes stays changed
-    settings = {
+    _override(document, base)
+    apply(document, options)
+    given = {
         "task.sequence": problem.sequence, "task.lattice": problem.lattice,
-        "task.target_energy": problem.energy, **changes,
+        "task.target_energy": problem.energy, "campaign.seed": seed,
     }  # fmt: skip
-    for name, value in settings.items():
-        document.override(tuple(name.split(".")), value, "bench")
-    document.override(("campaign", "seed"), seed, "bench")
+    _override(document, {**given, **changes})
     return document
+
+
+def _override(document: Document, changes: Changes) -> None:
+    for name, value in changes.items():
+        document.override(tuple(name.split(".")), value, "bench")
 
 
 def _sampled(document: Document, problem: Problem, folds: int) -> dict[str, Any]:

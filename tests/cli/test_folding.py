@@ -10,7 +10,7 @@ import pytest
 import torch
 
 from cli.bench_folding import SETS, problems
-from cli.bench_folds import VARIANTS, _changes, _document
+from cli.bench_folds import ROOMY, VARIANTS, _document, _varied
 from cli.bench_peers import peers
 from cli.build import build
 from cli.folding import _folding
@@ -270,14 +270,24 @@ def test_targets_of_which_none_is_solved_have_no_mean(
 
 
 def test_the_ablation_changes_reinforce_and_leaves_the_shipped_file_as_it_is() -> None:
-    (problem,) = problems(["2D-36"])
-    left = _document(problem, Options(), 1, _changes("as shipped", problem, 300))
-    changed = _document(problem, Options(), 1, _changes("ppo", problem, 300))
+    (problem,), (cubic,) = problems(["2D-36"]), problems(["3D-Harvard1"])
+    left = _varied("as shipped", problem, Options(), 1, 300)
+    changed = _varied("ppo", cubic, Options(), 1, 300)
     file = shipped("fold_samples")
     for place in (("learner",), ("policy",), ("campaign", "restart"), ("task", "grow")):
         assert left.table(place) == file.table(place)
     assert changed.table(("learner", "kind")) == "ppo"
     assert changed.table(("campaign", "restart")) == 0
+    assert "margin" not in changed.table(("task",)), "what samples alone has on the cubic lattice"
+
+
+def test_what_the_user_sets_is_set_on_every_lattice() -> None:
+    (cubic,) = problems(["3D-Harvard1"])
+    options = Options(assignments=("campaign.restart=7",))
+    document = _document(cubic, options, 0, {"campaign.steps": 3}, ROOMY)
+    assert document.table(("campaign", "restart")) == 7
+    assert document.table(("task", "margin")) == ROOMY["task.margin"]
+    assert document.table(("campaign", "steps")) == 3
 
 
 def test_a_search_of_the_bench_ends_at_its_processor_seconds_and_tells_what_it_has(
