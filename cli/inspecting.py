@@ -20,7 +20,7 @@ from cli.session import asks_people
 from designer import config
 from designer.calling import call
 from designer.config import Document
-from designer.errors import InputError
+from designer.errors import InputError, OracleError
 from designer.plugins import is_file
 from designer.protocols import Task
 
@@ -46,6 +46,7 @@ def score(oracle: str, file: str, task: str | None, options: Options, skip: bool
 
     What is no design is refused, or with `skip` gets `nan` and its reason on stderr. Of several
     columns, that with the oracle's name or else the first is printed, and stderr says which.
+    Raises OracleError, when all is printed, where the oracle measured none of the designs.
     """
     made, judge = judge_of(oracle, task, options)
     name, lines = lines_of(file)
@@ -68,10 +69,20 @@ def score(oracle: str, file: str, task: str | None, options: Options, skip: bool
     values = {column: np.full(len(texts), np.nan) for column in answer.columns}
     for column, measured in answer.columns.items():
         values[column][judged] = measured + 0.0  # no minus before a zero
-    if options.as_json:
+    _print(judge.name, texts, values, refused, options.as_json)
+    if judged and len(answer.errors) == len(judged):
+        raise OracleError(f"{judge.name} measured none of {len(judged)} designs; mend the oracle")
+
+
+def _print(
+    oracle: str, texts: Sequence[tuple[int, str]], values: Mapping[str, NDArray[np.float64]],
+    refused: Mapping[int, str], as_json: bool,
+) -> None:  # fmt: skip
+    """Print what was measured, and on stderr the reasons for what was not."""
+    if as_json:
         return print(json.dumps({"results": _results(texts, values, refused)}, allow_nan=False))
-    shown = judge.name if judge.name in values else next(iter(values))
-    if shown != judge.name and len(values) > 1:
+    shown = oracle if oracle in values else next(iter(values))
+    if shown != oracle and len(values) > 1:
         print(f"of the columns {', '.join(values)}: {shown}", file=sys.stderr)
     for value, (_, text) in zip(values[shown].tolist(), texts, strict=True):
         print(f"{value!r}\t{text}")

@@ -198,6 +198,12 @@ def test_unmeasured_designs_are_nan_never_a_number(ran: Ran) -> None:
     code, out, err = ran("score", "own.py:some", "folds.txt", *sequence)
     assert (code, out) == (0, "nan\tRRUULLUUU\n3.0\tRRUULLUUR\n")
     assert "folds.txt:1: not measured" in err
+    Path("folds.txt").write_text("RRUULLUUU\n")
+    code, out, err = ran("score", "own.py:some", "folds.txt", *sequence)
+    assert (code, out) == (4, "nan\tRRUULLUUU\n"), "all is printed, and no script takes it for done"
+    assert "some measured none of 1 designs" in err
+    code, out, _ = ran("score", "own.py:some", "folds.txt", *sequence, "--json")
+    assert code == 4 and json.loads(out)["results"][0]["values"] == {"some": None}
 
 
 def test_score_reads_stdin_and_names_the_line_of_a_fault(
