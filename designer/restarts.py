@@ -60,7 +60,7 @@ class Restarts:
     def _between(self, name: str, first: Tensor) -> Tensor:
         """Return a tensor `hop` of the way from the first one to the best attempt's."""
         moves = self.base and first.is_floating_point()
-        return first.lerp(self.base[name], self.hop) if moves else first
+        return first.lerp(self.base[name].to(first.device), self.hop) if moves else first
 
     def metrics(self) -> dict[str, float]:
         """Return which attempt this is, where there can be several."""

@@ -96,7 +96,7 @@ class ReplicaExchange:
         if not folds or count < 1:
             return []
         if not suits(folds[0]):
-            return PullMoves(self.matrix).paid_from(self.purse)(folds, count, rng)
+            return PullMoves(self.matrix, purse=self.purse, policy=self.policy)(folds, count, rng)
         if not self._stands(folds[0]):
             self._stand(folds, count, rng)
         else:  # before, the policy has seen nothing

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -25,10 +25,10 @@ class PullMoves:
     """Proposes folds that replica exchange by pull moves reaches from the parents.
 
     Each chain makes `steps` steps; the temperatures of a ladder of 8, in units of the chain's
-    strongest attraction, lie between `coldest` and `hottest`. There are `chains` of them (0: one a
-    child, at least 16,384 on a GPU), on the device of the `policy`; a child is the best fold that
-    stood on one place, or the last where none was better than the first. Every energy computed is
-    paid from `purse`, and the walks end where that is empty.
+    strongest attraction, lie between `coldest` and `hottest`. There are `chains` of them, on the
+    device of the `policy`: 0 is one a child, and on a GPU up to 16,384, for a quarter of the
+    purse. A child is the best fold that stood on one place, or the last where none was better
+    than the first. Every energy computed is paid from `purse`, and the walks end where it is empty.
     """
 
     matrix: str = "hp"
@@ -62,10 +62,6 @@ class PullMoves:
                 break
         return children
 
-    def paid_from(self, purse: Purse | None) -> PullMoves:
-        """Return the same, paying from this purse."""
-        return replace(self, purse=purse)
-
     def _walk(self, walkers: Walkers) -> None:
         """Walk a sweep at a time, as far as the purse surely reaches."""
         made, sweeps = 0, 0
@@ -81,10 +77,17 @@ class PullMoves:
             if self.purse is not None:
                 self.purse.spend(int(computed))
 
+    def _size(self, count: int, device: torch.device) -> int:
+        """Return how many chains there are, where `count` children are asked for."""
+        if self.chains or device.type == "cpu":
+            return self.chains or count
+        left = None if self.purse is None else self.purse.left
+        return max(count, _MANY if left is None else min(_MANY, left // (4 * self.steps)))
+
     def _walkers(self, parents: Sequence[Fold], count: int, rng: np.random.Generator) -> Walkers:
         """Return walkers on the parents, the first (best) of them more often."""
         device = _device(self.policy)
-        size = self.chains or (count if device.type == "cpu" else max(count, _MANY))
+        size = self._size(count, device)
         lattice = lattice_named(parents[0].lattice)
         pairs = matrix_named(self.matrix).pairs(parents[0].sequence)
         chosen = (len(parents) * rng.random(size) ** 2).astype(np.int64)

@@ -191,6 +191,29 @@ def test_every_energy_is_paid_and_an_empty_purse_ends_the_walks() -> None:
     assert 0 <= poor.left < 16 and poor.paid + poor.left == 100
 
 
+def test_a_gpu_gets_as_many_chains_as_the_purse_allows() -> None:
+    gpu, cpu = torch.device("cuda"), torch.device("cpu")
+    for purse, size in (
+        (None, 16_384),
+        (Coins(10**9), 16_384),
+        (Coins(100_000), 125),
+        (Coins(9), 32),
+    ):
+        assert PullMoves(purse=purse)._size(32, gpu) == size
+        assert PullMoves(purse=purse)._size(32, cpu) == 32
+    assert PullMoves(chains=7)._size(32, gpu) == 7
+
+
+def test_more_chains_than_children_give_the_lowest() -> None:
+    parents = random_folds("HPHPPHHPHPPHPHHPPHPH", "square")
+    few, many = (
+        PullMoves(steps=50, chains=n)(parents, 8, np.random.default_rng(0)) for n in (0, 256)
+    )
+    assert len(few) <= 8 == len(many)
+    energies = [recheck(fold, matrix_named("hp")) for fold in many]
+    assert energies == sorted(energies) and energies[0] <= -6
+
+
 def test_chains_of_three_residues_can_be_pulled() -> None:
     for name, lattice in LATTICES.items():
         fold = Fold("PPP", name, lattice.letters[0] * 2)
