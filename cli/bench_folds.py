@@ -84,7 +84,7 @@ def bench_ablation(options: Options, only: Sequence[str], seeds: int, energies: 
                 continue  # none is shipped there
             reached = []
             for seed in _seeds(options, seeds):
-                document = _varied(name, problem, options, seed, energies)
+                document = _varied(own, problem, options, seed, energies)
                 found = _sampled(document, problem, sys.maxsize)
                 reached.append(found["reached"])
             mean = round(statistics.fmean(reached), 2)
@@ -98,12 +98,14 @@ def _own(problem: Problem) -> Changes:
     return {} if problem.lattice == "square" else ROOMY
 
 
-def _varied(variant: str, problem: Problem, options: Options, seed: int, most: int) -> Document:
-    """Return what a variant is, limited to so many energies."""
-    own, limits = VARIANTS[variant], {"campaign.budget": most, "campaign.steps": 1_000_000}
-    base = _own(problem) if own is None else {}
-    changes = {} if own is None else {**PLAIN, **own}
-    return _document(problem, options, seed, {**changes, **limits}, base)
+def _varied(
+    variant: Changes | None, problem: Problem, options: Options, seed: int, most: int
+) -> Document:
+    """Return what one of `VARIANTS` is, limited to so many energies."""
+    limits = {"campaign.budget": most, "campaign.steps": 1_000_000}
+    if variant is None:
+        return _document(problem, options, seed, limits, _own(problem))
+    return _document(problem, options, seed, {**PLAIN, **variant, **limits}, {})
 
 
 def bench_design(options: Options, only: Sequence[str], budget: int, whole: bool) -> None:

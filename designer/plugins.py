@@ -138,9 +138,7 @@ def told(error: BaseException) -> str:
     first `file.py:line` where a user's file (see `load_file`) led to it."""
     said = " ".join(str(error).split())
     text = f"{type(error).__name__}: {said}" if said else type(error).__name__
-    trace = _innermost(
-        error, lambda frame: str(frame.f_globals.get("__name__")).startswith(_PRIVATE)
-    )
+    trace = _innermost(error, _of_user)
     if trace is not None:
         text = f"{Path(trace.tb_frame.f_code.co_filename).name}:{trace.tb_lineno}: {text}"
     return text[:300]

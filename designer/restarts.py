@@ -52,7 +52,7 @@ class Restarts:
             return self.first
         self.vain = 0 if best > self.level else self.vain + 1
         if best >= self.level:
-            self.base, self.level = dict(learned), best
+            self.base, self.level = {name: learned[name] for name in self.first}, best
         if self.vain >= self.hops:
             self.base, self.level, self.vain = {}, -math.inf, 0
         return {name: self._between(name, value) for name, value in self.first.items()}

@@ -85,8 +85,8 @@ class Moves:
         legal = []
         for chain in (state.cells, state.cells.flip(1)):
             pull = aimed(chain, tables.bead, tables.first, tables.second, lattice)
-            legal.append(possible(chain, pull, lattice) & ~self.done(state)[:, None])
-        moves = torch.cat(legal, dim=1)
+            legal.append(possible(chain, pull, lattice))
+        moves = torch.cat(legal, dim=1) & ~self.done(state)[:, None]
         return torch.cat([moves, ~moves.any(1, keepdim=True)], dim=1)
 
     def step(self, state: Moved, action: Tensor, /) -> Moved:

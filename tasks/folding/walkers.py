@@ -42,7 +42,8 @@ class Walkers:
         flip = self._drawn(2) == 1
         chain = torch.where(flip, self.cells.flip(1), self.cells)
         bead = self._drawn(chain.shape[1])
-        first, second = (self._steps()[self._drawn(self.lattice.size)] for _ in range(2))
+        steps = frames_on(self.lattice, chain.device).deltas.long()
+        first, second = (steps[self._drawn(self.lattice.size)] for _ in range(2))
         pull = aimed(chain, bead, first, second, self.lattice)
         legal = possible(chain, pull, self.lattice).squeeze(1)
         after = pulled(chain, pull, self.lattice)
@@ -62,7 +63,7 @@ class Walkers:
         rung = row % self.rungs
         up = rung % 2 == int(odd)
         other = torch.where(up, row + 1, row - 1)
-        alone = (other // self.rungs != row // self.rungs) | (other < 0) | (other >= len(row))
+        alone = (other // self.rungs != row // self.rungs) | (other >= len(row))
         other = torch.where(alone, row, other)
         beta = 1 / self.temperature
         gain = (beta - beta[other]) * (self.energy - self.energy[other])
@@ -79,9 +80,6 @@ class Walkers:
 
     def _energies(self, cells: Tensor) -> Tensor:
         return felt(cells, self.pairs, self.lattice)[0].sum(1) / 2
-
-    def _steps(self) -> Tensor:
-        return frames_on(self.lattice, self.cells.device).deltas.long()
 
     def _drawn(self, below: int) -> Tensor:
         shape, device = (len(self.cells), 1), self.cells.device

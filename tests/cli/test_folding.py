@@ -271,8 +271,8 @@ def test_targets_of_which_none_is_solved_have_no_mean(
 
 def test_the_ablation_changes_reinforce_and_leaves_the_shipped_file_as_it_is() -> None:
     (problem,), (cubic,) = problems(["2D-36"]), problems(["3D-Harvard1"])
-    left = _varied("as shipped", problem, Options(), 1, 300)
-    changed = _varied("ppo", cubic, Options(), 1, 300)
+    left = _varied(VARIANTS["as shipped"], problem, Options(), 1, 300)
+    changed = _varied(VARIANTS["ppo"], cubic, Options(), 1, 300)
     file = shipped("fold_samples")
     for place in (("learner",), ("policy",), ("campaign", "restart"), ("task", "grow")):
         assert left.table(place) == file.table(place)
