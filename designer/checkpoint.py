@@ -21,7 +21,7 @@ from designer import files
 from designer.errors import InputError
 
 # of what `Campaign.state` and `Teacher.state` hold: another number with every change of it
-FORMAT = 6
+FORMAT = 7
 NAME, PREVIOUS = "checkpoint.safetensors", "checkpoint.previous.safetensors"
 
 

@@ -17,7 +17,10 @@ import numpy as np
 Mol = Any
 Rng = np.random.Generator
 
-ELEMENTS = ((6, 0.5), (7, 0.17), (8, 0.17), (9, 0.06), (16, 0.05), (17, 0.05))
+ELEMENTS = (
+    (6, 0.5), (7, 0.17), (8, 0.17), (9, 0.06), (16, 0.05), (17, 0.05), (35, 0.01), (15, 0.01),
+)  # fmt: skip
+ROOM = {6: 4, 7: 3, 8: 2, 9: 1, 15: 3, 16: 2, 17: 1, 35: 1}  # bond orders in all
 FRAGMENTS = (
     "c1ccccc1", "c1ccncc1", "c1cccnc1", "c1ccccn1", "c1cncnc1", "c1ccsc1", "c1ccoc1", "c1cn[nH]c1",
     "c1c[nH]cn1", "N1C=CC=N1", "c1cocn1", "c1cscn1", "c1nccs1", "C1CCNCC1", "N1CCOCC1", "N1CCNCC1",
@@ -104,12 +107,11 @@ def change_element(mol: Mol, rng: Rng) -> bool:
     from rdkit import Chem
 
     number = _element(rng)
-    room = {6: 4, 7: 3, 8: 2, 9: 1, 16: 2, 17: 1}[number]
     places = [
         a.GetIdx()
         for a in _atoms(mol)
         if a.GetAtomicNum() != number and not a.GetFormalCharge()
-        and sum(b.GetBondTypeAsDouble() for b in a.GetBonds()) <= room
+        and sum(b.GetBondTypeAsDouble() for b in a.GetBonds()) <= ROOM[number]
     ]  # fmt: skip
     place = _pick(places, rng)
     if place is None:

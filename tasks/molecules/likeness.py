@@ -1,9 +1,10 @@
 """How alike molecules are to the model, with weights that are learned from what was judged.
 
 The kernel is a sum: Tanimoto similarity of ECFP4 counts (Ralaivola et al., Neural Networks
-18:1093, 2005), the same of atom pairs, and a Gaussian of whole-molecule traits with a length for
-each of them. Weights, lengths and noise have the largest posterior density: marginal likelihood
-(Rasmussen & Williams 2006, eq. 5.8) times log-normal priors that hold them where nothing is told.
+18:1093, 2005), the same of pairs of atoms and of pairs of features, and a Gaussian of traits of
+the whole molecule with a length for each of them. Weights, lengths and noise have the largest
+posterior density: marginal likelihood (Rasmussen & Williams 2006, eq. 5.8) times log-normal priors
+that hold them where nothing is told.
 """
 
 from __future__ import annotations
@@ -17,12 +18,13 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from tasks.molecules.traits import TRAITS, fingerprints, pairs, traits
+from tasks.molecules.traits import TRAITS, features, fingerprints, pairs, traits
 
 NOISE, SMALLEST = 0.01, 1e-4  # variance that the kernel cannot tell, at first and at least
 LENGTH = 3.0  # at first, in deviations of a trait
 PRIOR = {"weights": (-1.0, 2.0), "lengths": (np.log(LENGTH), 1.0), "noise": (np.log(NOISE), 1.5)}
 RATE = 0.1  # of Adam
+KINDS = (fingerprints, pairs, features)
 
 
 @dataclass(frozen=True)
@@ -35,7 +37,7 @@ class Seen:
     @staticmethod
     def of(mols: Sequence[Any]) -> Seen:
         """Return what is seen of RDKit molecules."""
-        bits = tuple(torch.from_numpy(kind(mols)) for kind in (fingerprints, pairs))
+        bits = tuple(torch.from_numpy(kind(mols)) for kind in KINDS)
         return Seen(bits, torch.from_numpy(traits(mols)))
 
     def __getitem__(self, rows: Any) -> Seen:
@@ -54,9 +56,11 @@ class Seen:
 
 @dataclass
 class Kernel:
-    """Logarithms of what is learned; `weights` are of the two fingerprints and the traits."""
+    """Logarithms of what is learned; `weights` are of `KINDS` and of the traits."""
 
-    weights: Tensor = field(default_factory=lambda: torch.zeros(3, dtype=torch.float64))
+    weights: Tensor = field(
+        default_factory=lambda: torch.zeros(len(KINDS) + 1, dtype=torch.float64)
+    )
     lengths: Tensor = field(
         default_factory=lambda: torch.full((TRAITS,), np.log(LENGTH), dtype=torch.float64)
     )

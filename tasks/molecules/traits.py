@@ -1,4 +1,4 @@
-"""What a model of molecules sees of them: substructures, pairs of atoms, and whole-molecule traits.
+"""What a model of molecules sees: substructures, pairs of atoms and of features, and traits.
 
 All of it is what a chemist would tabulate before any measurement; none of it is an oracle's.
 """
@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 Mol = Any
 WIDTH = 4096  # bits that counts are folded to
 HIGHEST = 8  # a substructure counts so often at most
+PAIRS: dict[str, Any] = {"maxDistance": 10, "countSimulation": True, "fpSize": WIDTH}
 ELEMENTS = ("C", "H", "N", "O", "F", "P", "S", "Cl", "Br", "I")
 PROPERTIES = (  # names of RDKit, computed together
     "NumHeavyAtoms", "NumRings", "NumAromaticRings", "NumAliphaticRings", "lipinskiHBD",
@@ -40,9 +41,16 @@ def fingerprints(mols: Sequence[Mol]) -> NDArray[np.float32]:
 
 def pairs(mols: Sequence[Mol]) -> NDArray[np.float32]:
     """Return [N, WIDTH] zeros and ones: kinds of atoms so many bonds apart, 1, 2, 4, 8 times."""
-    return np.array(
-        [_pairs().GetFingerprintAsNumPy(mol) for mol in mols], dtype=np.float32
-    ).reshape(-1, WIDTH)
+    return _bits(_pairs(), mols)
+
+
+def features(mols: Sequence[Mol]) -> NDArray[np.float32]:
+    """Return [N, WIDTH] as `pairs`, of pharmacophoric features instead of kinds of atoms.
+
+    A feature is what an atom may do: donor, acceptor, aromatic, halogen, base, acid (those of
+    FCFP, Rogers & Hahn 2010), or none. Two molecules may share all of it and few substructures.
+    """
+    return _bits(_features(), mols)
 
 
 def traits(mols: Sequence[Mol]) -> NDArray[np.float64]:
@@ -58,6 +66,11 @@ def traits(mols: Sequence[Mol]) -> NDArray[np.float64]:
     return rows
 
 
+def _bits(generator: Any, mols: Sequence[Mol]) -> NDArray[np.float32]:
+    rows = [generator.GetFingerprintAsNumPy(mol) for mol in mols]
+    return np.array(rows, dtype=np.float32).reshape(-1, WIDTH)
+
+
 @lru_cache(maxsize=1)
 def _substructures() -> Any:
     from rdkit.Chem import rdFingerprintGenerator
@@ -69,9 +82,15 @@ def _substructures() -> Any:
 def _pairs() -> Any:
     from rdkit.Chem import rdFingerprintGenerator
 
-    return rdFingerprintGenerator.GetAtomPairGenerator(
-        maxDistance=10, countSimulation=True, fpSize=WIDTH
-    )
+    return rdFingerprintGenerator.GetAtomPairGenerator(**PAIRS)
+
+
+@lru_cache(maxsize=1)
+def _features() -> Any:
+    from rdkit.Chem import rdFingerprintGenerator
+
+    kinds = rdFingerprintGenerator.GetMorganFeatureAtomInvGen()
+    return rdFingerprintGenerator.GetAtomPairGenerator(**PAIRS, atomInvariantsGenerator=kinds)
 
 
 @lru_cache(maxsize=1)

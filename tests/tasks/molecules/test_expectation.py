@@ -1,10 +1,12 @@
 import numpy as np
 import pytest
+import torch
 from rdkit import Chem
+from scipy.stats import norm, rankdata
 
 from designer.testing import check_proposer
 from tasks.molecules.design import parse
-from tasks.molecules.expectation import Expectation
+from tasks.molecules.expectation import Expectation, warped
 from tasks.molecules.likeness import SMALLEST, Seen, similar
 from tasks.molecules.proposer import Genetic
 from tasks.molecules.task import starters
@@ -25,10 +27,24 @@ def test_it_is_a_gaussian_process() -> None:
     kernel = model.kernel.across(alike, seen.traits, seen.traits).numpy()
     noise = float(model.kernel.noise.exp()) + SMALLEST
     inverse = np.linalg.inv(kernel[:30, :30] + noise * np.eye(30))
-    scaled = (rewards - rewards.mean()) / rewards.std()
+    scaled = _scaled(_scaled(rewards) + norm.ppf((rankdata(rewards) - 0.5) / 30))
     np.testing.assert_allclose(mean, kernel[30:, :30] @ inverse @ scaled, atol=1e-5)
     spread = kernel[0, 0] - np.einsum("ij,jk,ik->i", kernel[30:, :30], inverse, kernel[30:, :30])
     np.testing.assert_allclose(deviation**2, spread, atol=1e-5)
+
+
+def test_what_is_nearly_equal_is_told_apart_by_rank() -> None:
+    rewards = np.array([0.0, 0.0, 0.1, 0.3, 0.7, 0.701, 0.702, 0.702])
+    found = warped(torch.from_numpy(rewards)).numpy()
+    expected = _scaled(rewards) + norm.ppf((rankdata(rewards) - 0.5) / 8)
+    np.testing.assert_allclose(found, _scaled(expected), atol=1e-8)
+    assert (np.sign(np.diff(found)) == np.sign(np.diff(rewards))).all()
+    assert found[6] - found[4] > 20 * (_scaled(rewards)[6] - _scaled(rewards)[4])
+    assert not warped(torch.full((5,), 0.3, dtype=torch.float64)).any()
+
+
+def _scaled(values: np.ndarray) -> np.ndarray:
+    return (values - values.mean()) / values.std()
 
 
 def test_the_best_and_the_latest_are_kept_and_come_back() -> None:

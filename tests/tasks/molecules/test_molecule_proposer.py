@@ -77,6 +77,19 @@ def test_halogens_hang_on_carbon() -> None:
         assert unwanted_in(parse(smiles).mol) == ("[#7,#8,#16][F,Cl,Br,I]",)
 
 
+@pytest.mark.parametrize("change", [edits.append_atom, edits.change_element])
+def test_every_element_comes_in(change: edits.Edit) -> None:
+    """Also the rare ones, P and Br; no atom is given more bonds than it carries."""
+    rng, found = np.random.default_rng(0), set()
+    for _ in range(1500):
+        mol = edits.editable(parse("CC(C)(C)C(=O)NCC").mol)
+        assert change(mol, rng)
+        done = mol.GetMol()
+        assert Chem.SanitizeMol(done, catchErrors=True) == Chem.SANITIZE_NONE
+        found |= {atom.GetAtomicNum() for atom in done.GetAtoms()}
+    assert found == set(edits.ROOM) == {number for number, _ in edits.ELEMENTS}
+
+
 def test_rings_are_reshaped() -> None:
     """Every result is an aromatic ring of 5 or 6 with what hung on it; fused rings stay."""
     rng, found = np.random.default_rng(0), set()

@@ -28,6 +28,15 @@ def test_pairs_are_of_atoms_and_their_distance() -> None:
     assert traits.pairs([]).shape == (0, traits.WIDTH)
 
 
+def test_features_are_what_atoms_may_do() -> None:
+    """Fluorine and chlorine are halogens both; an alcohol is a donor, an ether is none."""
+    texts = ("FCCc1ccccc1", "ClCCc1ccccc1", "OCCc1ccccc1", "COCc1ccccc1")
+    mols = [Chem.MolFromSmiles(text) for text in texts]
+    fluoride, chloride, alcohol, ether = traits.features(mols)
+    assert (fluoride == chloride).all() and (traits.pairs(mols)[0] != traits.pairs(mols)[1]).any()
+    assert (alcohol != ether).any() and (alcohol != fluoride).any()
+
+
 def test_traits_are_those_of_rdkit() -> None:
     mol = Chem.MolFromSmiles("Fc1ccc(cc1Cl)C(=O)NCCBr")
     found = traits.traits([mol])[0]
