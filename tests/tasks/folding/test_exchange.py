@@ -9,11 +9,10 @@ import numpy as np
 import pytest
 
 from designer.errors import InputError
-from designer.testing import check_proposer, walk
+from designer.testing import check_proposer
 from tasks.folding import exchange
 from tasks.folding.design import Fold, first_meeting, numbers
 from tasks.folding.energy import matrix_named
-from tasks.folding.environment import Chain
 from tasks.folding.exact import ground_states
 from tasks.folding.exchange import ReplicaExchange
 from tasks.folding.ladder import Ladder
@@ -21,14 +20,10 @@ from tasks.folding.lattices import LATTICES, lattice_named
 from tasks.folding.recheck import recheck
 from tasks.folding.task import task
 from tasks.folding.terrain import _unit, terrain_of
+from tests.tasks.folding.searches import Coins, random_folds
 
 PROTEIN = "GIVEQCCTSICSLYQLENYCN"
 SEQUENCE = "HPHPPHHPHPPHPHHPPHPH"
-
-
-def random_folds(sequence: str, name: str, seed: int = 0) -> list[Fold]:
-    env = Chain(sequence, name)
-    return [fold for fold in env.decode(walk(env, 64, seed)[0].tolist()) if fold]
 
 
 def ladder(
@@ -157,19 +152,6 @@ def test_it_begins_without_parents_where_it_is_told_the_chain() -> None:
     search = ReplicaExchange(steps=400_000, start=straight, target=-9)
     (best, *_) = search([], 4, np.random.default_rng(0))
     assert recheck(best, matrix_named("hp")) == -9
-
-
-@dataclasses.dataclass
-class Coins:
-    """A purse that counts."""
-
-    left: int
-    paid: int = 0
-
-    def spend(self, evaluations: int) -> None:
-        """Take them out."""
-        self.left -= evaluations
-        self.paid += evaluations
 
 
 def test_every_energy_is_paid_and_at_most_a_quarter_of_the_purse() -> None:

@@ -8,22 +8,17 @@ import numpy as np
 import pytest
 import torch
 
-from designer.testing import check_proposer, walk
+from designer.testing import check_proposer
 from tasks.folding.design import Fold, first_meeting, numbers, spelled
 from tasks.folding.energy import coordinates, matrix_named
-from tasks.folding.environment import Chain
 from tasks.folding.exact import ground_states
 from tasks.folding.lattices import LATTICES, Lattice, lattice_named
 from tasks.folding.proposer import PullMoves
 from tasks.folding.recheck import recheck
 from tasks.folding.walkers import Walkers
+from tests.tasks.folding.searches import Coins, random_folds
 
 PROTEIN = "GIVEQCCTSICSLYQLENYCN"
-
-
-def random_folds(sequence: str, name: str, seed: int = 0) -> list[Fold]:
-    env = Chain(sequence, name)
-    return [fold for fold in env.decode(walk(env, 64, seed)[0].tolist()) if fold]
 
 
 def packed(folds: list[Fold], lattice: Lattice) -> np.ndarray:
@@ -166,19 +161,6 @@ def test_the_contract(name: str) -> None:
     children = PullMoves(steps=20)(parents, 40, np.random.default_rng(2))
     assert len({child.key for child in children} | keys) == len(children) + len(keys)
     assert PullMoves()(parents, 0, np.random.default_rng(0)) == []
-
-
-@dataclasses.dataclass
-class Coins:
-    """A purse that counts."""
-
-    left: int
-    paid: int = 0
-
-    def spend(self, evaluations: int) -> None:
-        """Take them out."""
-        self.left -= evaluations
-        self.paid += evaluations
 
 
 def test_every_energy_is_paid_and_an_empty_purse_ends_the_walks() -> None:
