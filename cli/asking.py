@@ -18,15 +18,14 @@ from cli.session import apply, create, reopened
 from designer import config, laboratory
 from designer.campaign import Campaign
 from designer.errors import InputError, listed, nearest
-from designer.round import Batch
 from designer.rundir import RunDirectory
 
 
 def ask(where: Path, count: int, options: Options) -> None:
     """Print at most `count` designs as CSV, with an empty column for each measurement.
 
-    `where` is a run directory, or a campaign file, from which a run is begun. The designs stay
-    pending until they are told; asking again prints the same ones.
+    `where` is a run directory, or a campaign file, from which a run is begun. Until any of the
+    designs is told, asking again prints the same ones.
     """
     if where.is_dir():
         run = RunDirectory.reopen(where)
@@ -39,30 +38,33 @@ def ask(where: Path, count: int, options: Options) -> None:
         run = create(document, parts, options)
         campaign = parts.campaign(run.store)
     with run:
-        waiting = campaign.pending is not None
-        batch = laboratory.ask(campaign, count)
+        waiting = campaign.outstanding.batch is not None
+        laboratory.ask(campaign, count)
         run.save(campaign.state())
-        print(_table(campaign, batch), end="")
+        outstanding = campaign.outstanding
+        print(_table(campaign, outstanding.newest()), end="")
     said = "still wait for results" if waiting else "wait for results"
-    rows = sum(1 for _ in _designs(batch))
-    print(f"{rows} designs {said}: designer tell {run.path} RESULTS.csv", file=sys.stderr)
+    late = f" ({len(outstanding.late)} of before too)" if outstanding.late else ""
+    rows = len(outstanding.newest())
+    print(f"{rows} designs {said}{late}: designer tell {run.path} RESULTS.csv", file=sys.stderr)
 
 
 def tell(path: Path, results: Path, options: Options) -> None:
     """Take the filled-in table, learn from it, save, and print what is best so far."""
     with RunDirectory.reopen(path) as run:
         campaign = reopened(run, options)
-        if campaign.pending is None:
+        asked = campaign.outstanding.designs()
+        if not asked:
             raise InputError(f"{path}: no designs wait for results; run `designer ask {path} N`")
-        columns = list(laboratory.laboratory(campaign).columns)
-        measured = read(results, _ids(campaign.pending), columns)
-        asked = len(_ids(campaign.pending))
-        laboratory.tell(campaign, measured)
+        before = {row.text: row.columns for row in run.store.evaluations()}
+        told = read(results, asked, before, list(laboratory.laboratory(campaign).columns))
+        laboratory.tell(campaign, told)
         run.save(campaign.state())
-        known = sum(any(v == v for v in row.values()) for row in measured.values())
+        known = sum(any(v == v for v in row.values()) for row in told.values())
+        failed = f", {len(told) - known} could not be" if known < len(told) else ""
         print(
-            f"{known} of {asked} designs are measured; the batch is closed, and designs left blank "
-            "may be asked for again",
+            f"{known} of {len(asked)} designs are measured{failed}; "
+            f"{len(campaign.outstanding.designs())} go on waiting",
             file=sys.stderr,
         )
         result = campaign.result("waiting")
@@ -73,11 +75,18 @@ def tell(path: Path, results: Path, options: Options) -> None:
             print(as_text(campaign.task, result, path, options.top))
 
 
-def read(file: Path, ids: Mapping[str, Any], columns: list[str]) -> dict[str, dict[str, float]]:
+def read(
+    file: Path,
+    ids: Mapping[str, Any],
+    before: Mapping[str, Mapping[str, float]],
+    columns: list[str],
+) -> dict[str, dict[str, float]]:
     """Return the measurements by design key; a blank cell is unmeasured (NaN).
 
-    Raises InputError with file, line and column: an id or a design that was not asked for, an
-    id given twice, a missing column, text where a number belongs.
+    Rows of which nothing is filled in are left out, those with `nan` are not; so are rows that
+    say again what was told `before` (by design), so that one table may be filled in bit by bit.
+    Raises InputError with file, line and column: an id or a design that was not asked for, an id
+    given twice, another value than told before, a missing column, text where a number belongs.
     """
     try:
         text = file.read_text(encoding="utf-8-sig")
@@ -93,7 +102,8 @@ def read(file: Path, ids: Mapping[str, Any], columns: list[str]) -> dict[str, di
         if name not in header:
             raise InputError(f"{file}:1: no column {name!r}; {nearest(name, header)}")
     found: dict[str, dict[str, float]] = {}
-    filled = False
+    blank: set[str] = set()
+    repeated = 0
     for line, cells in lines:
         if any(cell.strip() for cell in cells):
             if len(cells) > len(header):
@@ -101,17 +111,22 @@ def read(file: Path, ids: Mapping[str, Any], columns: list[str]) -> dict[str, di
                     f"{file}:{line}: {len(cells)} cells, but the header has {len(header)}; a comma "
                     "splits a cell: write numbers without"
                 )
-            row = dict(zip(header, cells, strict=False))
-            _take(f"{file}:{line}", row, ids, found, columns)
-            filled = filled or any(row.get(name, "").strip() for name in columns)
-    if not found:
+            row = {name: cell.strip() for name, cell in zip(header, cells, strict=False)}
+            if row.get("id") not in ids and row.get("design") in before:
+                _check_same(f"{file}:{line}", row, before[row["design"]], columns)
+                repeated += 1
+                continue
+            key = _take(f"{file}:{line}", row, ids, found, columns)
+            if not any(row.get(name) for name in columns):
+                blank.add(key)
+    if not found and not repeated:
         raise InputError(f"{file}: no rows; fill in what `designer ask` printed")
-    if not filled:
+    if blank == found.keys():
         raise InputError(
-            f"{file}: nothing is filled in under {listed(columns)}, so nothing was told and the "
-            "designs still wait; write nan where a measurement failed"
+            f"{file}: nothing{' new' if repeated else ''} is filled in under {listed(columns)}, so "
+            "nothing was told and the designs still wait; write nan where a measurement failed"
         )
-    return found
+    return {key: row for key, row in found.items() if key not in blank}
 
 
 def _take(
@@ -120,21 +135,34 @@ def _take(
     ids: Mapping[str, Any],
     found: dict[str, dict[str, float]],
     columns: list[str],
-) -> None:
-    number = row.get("id", "").strip()
+) -> str:
+    """Put a row's measurements among those found, and return its design's key."""
+    number = row.get("id", "")
     if number not in ids:
         raise InputError(f"{place}: id {number!r} was not asked for; {nearest(number, ids)}")
     design = ids[number]
-    written = row.get("design", "").strip()
+    written = row.get("design", "")
     if written and written != design.text:
         raise InputError(f"{place}: id {number} is {design.text}, not {written}; ids were mixed up")
     if design.key in found:
         raise InputError(f"{place}: id {number} is there twice; keep one row a design")
     found[design.key] = {name: _number(row.get(name, ""), f"{place}: {name}") for name in columns}
+    return str(design.key)
+
+
+def _check_same(
+    place: str, row: Mapping[str, str], before: Mapping[str, float], columns: list[str]
+) -> None:
+    for name in columns:
+        now, then = _number(row.get(name, ""), f"{place}: {name}"), before.get(name, math.nan)
+        if not (now == then or (math.isnan(now) and math.isnan(then))):
+            raise InputError(
+                f"{place}: {name} of {row['design']} was told before as {then:g}, and what was "
+                "learned from it cannot be taken back; leave the row out"
+            )
 
 
 def _number(text: str, place: str) -> float:
-    text = text.strip()
     if not text:
         return math.nan
     try:
@@ -144,19 +172,11 @@ def _number(text: str, place: str) -> float:
         raise InputError(f"{place} is {text!r}, expected a number{hint}") from None
 
 
-def _table(campaign: Campaign, batch: Batch) -> str:
+def _table(campaign: Campaign, designs: Mapping[str, Any]) -> str:
     columns = list(laboratory.laboratory(campaign).columns)
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow(["id", "design", *columns])
-    for number, design in _ids(batch).items():
+    for number, design in designs.items():
         writer.writerow([number, design.text, *("" for _ in columns)])
     return text.getvalue()
-
-
-def _ids(batch: Batch) -> dict[str, Any]:
-    return {str(number): design for number, design in enumerate(_designs(batch), 1)}
-
-
-def _designs(batch: Batch) -> list[Any]:
-    return [design for design in batch.designs if design is not None]

@@ -28,7 +28,7 @@ from designer.protocols import Learns, Scored, Task
 from designer.rehearsal import Rehearsal
 from designer.restarts import Restarts
 from designer.rollout import replay, rollout
-from designer.round import Asked, Batch, figures, rows
+from designer.round import Asked, Batch, Outstanding, figures, rows
 from designer.settings import CLOCKS, Settings
 from designer.store import DesignRow, Store
 
@@ -69,7 +69,7 @@ class Campaign:
         self.multipliers = Multipliers(objective.constraints)
         self.steps, self.seconds, self.stale = 0, 0.0, 0
         self.skipped = 0  # steps in a row whose gradient was not finite
-        self.pending: Batch | None = None  # designs that people are measuring
+        self.outstanding = Outstanding()  # designs that people are measuring
         self._bred: list[DesignRow] = []  # rows of this step's earlier generations
 
     def run(
@@ -146,18 +146,20 @@ class Campaign:
         """Return the batch judged, row by row; `run` False calls no oracle."""
         return self.objective(batch.designs, self.meter, run=run)
 
-    def tell(self, batch: Batch, scored: Scored) -> Metrics:
-        """Learn from a judged batch, remember its best, and write the step down."""
+    def tell(self, batch: Asked, scored: Scored) -> Metrics:
+        """Learn from a judged batch, remember its best, and write the step down.
+
+        Where the policy made nothing of it, it learns from replay alone.
+        """
         self._remember(batch, scored)
         reward = self.multipliers.priced(scored)
         if self.filter is not None:
             reward = self.filter(scored.designs, reward, scored.weight)
         count = batch.sampled
-        learned = self.learner.update(
-            batch.trajectory,
-            self._tensor(reward[:count]),
-            self._tensor(scored.weight[:count]),
-        )
+        learned: dict[str, Any] = {}
+        if isinstance(batch, Batch):
+            own = self._tensor(reward[:count]), self._tensor(scored.weight[:count])
+            learned |= self.learner.update(batch.trajectory, *own)
         learned |= self.rehearsal.imitate(self.learner, self.rng)
         self.multipliers.learn(scored, count)
         self._begin_anew(scored)
@@ -200,7 +202,7 @@ class Campaign:
             "multipliers": self.multipliers.state(),
             "restarts": self.restarts.state(),
             "proposer": memory_of(self.task.proposer),
-            "pending": None if self.pending is None else self.pending.plain(),
+            "outstanding": self.outstanding.plain(),
         } | self.rehearsal.state()
 
     def restore(self, state: Mapping[str, Any]) -> None:
@@ -216,13 +218,21 @@ class Campaign:
             self.filter.restore(state["filter"])
         self.multipliers.restore(state["multipliers"])
         self.restarts.restore(state["restarts"])
-        if state["pending"] is not None:
-            pending = state["pending"]
-            proposed = [self.task.parse(text) for text in pending["proposed"]]
-            self.pending = self.batch(pending["actions"], proposed, pending["given"])
+        self.outstanding = self._outstanding(**state["outstanding"])
         remind(self.task.proposer, state["proposer"])
         if self.store is not None:
             self.store.rewind(self.steps)
+
+    def _outstanding(
+        self, batch: Mapping[str, Any] | None, late: Mapping[str, str], numbered: int
+    ) -> Outstanding:
+        """Return what `Outstanding.plain` told of, once the policy is what it was."""
+        again = None
+        if batch is not None:
+            proposed = [self.task.parse(text) for text in batch["proposed"]]
+            again = self.batch(batch["actions"], proposed, batch["given"])
+        designs = {number: self.task.parse(text) for number, text in late.items()}
+        return Outstanding(again, designs, int(numbered))
 
     def _check_gradient(self, metrics: Metrics) -> None:
         """Stop where learning has not moved for `max_skipped` steps; the step is recorded."""
@@ -296,7 +306,7 @@ class Campaign:
     def _tensor(self, values: Any) -> torch.Tensor:
         return torch.as_tensor(values, dtype=torch.float32).to(self.device)
 
-    def _metrics(self, batch: Batch, scored: Scored, learned: Mapping[str, Any]) -> Metrics:
+    def _metrics(self, batch: Asked, scored: Scored, learned: Mapping[str, Any]) -> Metrics:
         best = self.archive.best[0].reward if self.archive.best else float("nan")
         counts = {"step": self.steps, "evaluations": self.meter.spent, "best": best}
         learning = {name: float(value) for name, value in learned.items()}

@@ -1,8 +1,8 @@
 """People and laboratories as oracles: designs go out, measurements come back days later.
 
-`ask` draws a batch of distinct designs nobody has measured and leaves it pending in the
-campaign's state; asking again gives the same batch. `tell` takes what was measured, learns from
-it, and closes the batch: rows left blank stay unmeasured and may be asked for again later.
+`ask` draws a batch of distinct designs nobody has measured and leaves it outstanding in the
+campaign's state; asking again gives the same batch. `tell` takes what was measured and learns from
+it. The designs that it leaves out are waited for: they may be told later, and are not drawn again.
 """
 
 from __future__ import annotations
@@ -63,26 +63,31 @@ def laboratory(campaign: Campaign) -> Laboratory:
 
 
 def ask(campaign: Campaign, count: int) -> Batch:
-    """Return the pending batch, or a new one of at most `count` distinct unmeasured designs."""
+    """Return the batch that waits, or a new one of at most `count` distinct unmeasured designs."""
     laboratory(campaign)
-    if campaign.pending is not None:
-        return campaign.pending
-    if count < 1:
-        raise InputError(f"asked for {count} designs; expected at least 1")
-    left = campaign.meter.left
-    campaign.pending = _draw(campaign, count if left is None else min(count, left))
-    return campaign.pending
+    waiting = campaign.outstanding
+    if waiting.batch is None:
+        if count < 1:
+            raise InputError(f"asked for {count} designs; expected at least 1")
+        left = campaign.meter.left
+        if left is not None:
+            count = min(count, max(0, left - len(waiting.late)))
+        waiting.ask(_draw(campaign, count))
+    assert waiting.batch is not None
+    return waiting.batch
 
 
 def tell(campaign: Campaign, results: Mapping[str, Mapping[str, float]]) -> Metrics:
-    """Take measurements by design key, learn from them, close the pending batch.
+    """Take measurements by design key, and learn from them; what is left out goes on waiting.
 
-    Raises InputError where nothing is pending, or a design or column was not asked for.
+    A design whose values are all NaN could not be measured: it is waited for no longer, and may be
+    drawn again. Results of the batch asked for last teach the policy by what it did; those of
+    earlier ones are remembered, replayed and bred from. Raises InputError where nothing is told,
+    or a design or column was not asked for.
     """
-    batch = campaign.pending
-    if batch is None:
+    asked = {design.key: design for design in campaign.outstanding.designs().values()}
+    if not asked:
         raise InputError("no designs are waiting for results; run `designer ask DIR N` first")
-    asked = {design.key: design for design in batch.designs if design is not None}
     columns = laboratory(campaign).columns
     for key, row in results.items():
         if key not in asked:
@@ -91,25 +96,28 @@ def tell(campaign: Campaign, results: Mapping[str, Mapping[str, float]]) -> Metr
             if name not in columns:
                 hint = nearest(name, columns)
                 raise InputError(f"design {key!r}: no column {name!r} was asked for; {hint}")
+    if not results:
+        raise InputError("no results were given; the designs still wait")
     measured = {k: row for k, row in results.items() if any(v == v for v in row.values())}
     laboratory(campaign).results.update(measured)
+    batch = campaign.outstanding.take(results)
     rows = [d if d is not None and d.key in measured else None for d in batch.designs]
     fresh = campaign.meter(rows).fresh  # told just now: they are new, and are remembered as such
-    metrics = campaign.tell(batch, replace(campaign.judge(batch, run=False), fresh=fresh))
-    campaign.pending = None
-    return metrics
+    return campaign.tell(batch, replace(campaign.judge(batch, run=False), fresh=fresh))
 
 
 def _draw(campaign: Campaign, count: int) -> Batch:
     """Sample until `count` new designs are there; proposals fill at most half of the batch."""
+    late = {design.key for design in campaign.outstanding.late.values()}
+    still = f" or still waited for ({len(late)})" if late else ""
     if count == 0:
-        raise InputError(f"the budget of {campaign.meter.budget} measurements is spent")
+        raise InputError(f"the budget of {campaign.meter.budget} measurements is spent{still}")
     drawn: dict[str, Spelling] = {}
     proposed: dict[str, Any] = {}
     for _ in range(ROUNDS):
         batch = campaign.ask()
         for row, design in enumerate(batch.designs):
-            if design is None or campaign.meter.knows(design.key):
+            if design is None or design.key in late or campaign.meter.knows(design.key):
                 continue
             room = len(drawn.keys() | proposed.keys()) < count
             if row < batch.sampled and room:
@@ -119,7 +127,9 @@ def _draw(campaign: Campaign, count: int) -> Batch:
         if len(drawn.keys() | proposed.keys()) >= count:
             break
     if not drawn:
-        raise InputError(f"no new design in {ROUNDS} batches: everything in reach is measured")
+        raise InputError(
+            f"no new design in {ROUNDS} batches: everything in reach is measured{still}"
+        )
     extra = [design for key, design in proposed.items() if key not in drawn]
     actions, given = together(list(drawn.values()))
     return campaign.batch(actions, extra, given)

@@ -255,18 +255,49 @@ def test_asking_and_telling(ran: Ran) -> None:
     assert rows[0] == ["id", "design", "yield", "purity"] and len(rows) == 5
     told = [rows[0], *([n, d, str(i), "0.5"] for i, (n, d, *_) in enumerate(rows[1:]))]
     told[2][2:] = ["", ""]
-    text = "\n".join(",".join(row) for row in told)
-    Path("results.csv").write_text(text)
+    Path("results.csv").write_text(table(told))
     code, out, err = ran("tell", "job", "results.csv", "--json")
-    assert code == 0 and err.startswith("3 of 4 designs are measured")
+    assert code == 0 and err.startswith("3 of 4 designs are measured; 1 go on waiting")
     said = json.loads(out)
     assert said["evaluations"] == 3
     assert [entry["reward"] for entry in said["best"]] == [3.0, 2.0, 0.0]
     assert said["best"][0]["design"] == rows[4][1]
-    assert "no designs wait" in ran("tell", "job", "results.csv")[2]
-    again = ran("ask", "job", "4")[1]
-    known = {row[1] for i, row in enumerate(rows[1:]) if i != 1}
-    assert not known & {row[1] for row in csv.reader(io.StringIO(again))}
+    assert "nothing new is filled in" in ran("tell", "job", "results.csv")[2]
+    told[4][2] = "7"
+    Path("changed.csv").write_text(table(told))
+    place = f"designer: changed.csv:5: yield of {rows[4][1]} was told before as 3, "
+    assert ran("tell", "job", "changed.csv")[2].startswith(place)
+
+
+def test_what_was_left_blank_is_told_later(ran: Ran) -> None:
+    """It is not asked for again, its number stays its own, and one table may be filled bit by bit;
+    what could not be measured is waited for no longer."""
+    Path("lab.toml").write_text(LABORATORY)
+    rows = list(csv.reader(io.StringIO(ran("ask", "lab.toml", "4", "--out", "job")[1])))
+    told = [rows[0], *([n, d, n, "0.5"] if n in "12" else [n, d, "", ""] for n, d, *_ in rows[1:])]
+    Path("results.csv").write_text(table(told))
+    assert "2 of 4 designs are measured; 2 go on waiting" in ran("tell", "job", "results.csv")[2]
+    code, out, err = ran("ask", "job", "3")
+    more = list(csv.reader(io.StringIO(out)))[1:]
+    assert "3 designs wait for results (2 of before too)" in err
+    assert [row[0] for row in more] == ["5", "6", "7"]
+    assert not {row[1] for row in more} & {row[1] for row in rows}
+    told[3][2:], told[4][2:] = ["9", ""], ["nan", "nan"]
+    Path("results.csv").write_text(table(told))
+    code, text, err = ran("tell", "job", "results.csv", "--json")
+    assert code == 0 and "1 of 5 designs are measured, 1 could not be; 3 go on waiting" in err
+    said = json.loads(text)
+    assert said["evaluations"] == 3 and said["best"][0]["design"] == rows[3][1]
+    assert ran("ask", "job", "3")[1] == out, "the newer ones still wait"
+    assert "id '4' was not asked for" in ran("tell", "job", "results.csv")[2]
+    Path("rest.csv").write_text(table([rows[0], *([n, d, "1", "1"] for n, d, *_ in more)]))
+    assert "3 of 3 designs are measured; 0 go on waiting" in ran("tell", "job", "rest.csv")[2]
+    assert "no designs wait" in ran("tell", "job", "rest.csv")[2]
+    assert ran("report", "job")[0] == 0
+
+
+def table(rows: list[list[str]]) -> str:
+    return "\n".join(",".join(row) for row in rows)
 
 
 @pytest.mark.parametrize(

@@ -88,10 +88,12 @@ def test_a_state_of_another_format_is_refused_with_what_to_do(
 
     checkpoint.save(tmp_path, state(1))
     with monkeypatch.context() as patch:
-        patch.setattr(checkpoint, "FORMAT", 7)
+        patch.setattr(checkpoint, "FORMAT", checkpoint.FORMAT + 1)
         checkpoint.save(tmp_path, state(2))
+    found, ours = checkpoint.FORMAT + 1, checkpoint.FORMAT
     told = (
-        r"format 7, and this version of designer reads \d+; move .*checkpoint\*\.safetensors away"
+        rf"format {found}, and this version of designer reads {ours}; "
+        r"move .*checkpoint\*\.safetensors away"
     )
     with pytest.raises(InputError, match=told + " and start again"):
         checkpoint.load(tmp_path)

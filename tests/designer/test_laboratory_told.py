@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import math
 
+import pytest
+
 from designer.campaign import Campaign
 from designer.constraints import Constraint
+from designer.errors import InputError
 from designer.laboratory import Laboratory, ask, tell
 from designer.learner import Learner
 from designer.objective import Objective, Term
@@ -41,7 +44,9 @@ def test_a_batch_of_which_nothing_was_measured_teaches_nothing() -> None:
     job = campaign(bound=1.0)
     before = job.learner.state_dict()
     keys = [design.key for design in ask(job, 3).designs]
-    metrics = tell(job, {})
+    with pytest.raises(InputError, match="no results were given"):
+        tell(job, {})
+    metrics = tell(job, {key: {"strength": math.nan} for key in keys})
     assert math.isnan(metrics["reward"]) and metrics["unmeasured"] == 3, "no mean of nothing"
     after = job.learner.state_dict()
     assert all(bool((before[name] == after[name]).all()) for name in before)
@@ -49,3 +54,22 @@ def test_a_batch_of_which_nothing_was_measured_teaches_nothing() -> None:
     assert kept["multiplier"] == 0.0 and not kept["met"] and not job.result("waiting").best
     tell(job, {design.key: {"strength": 2.0} for design in ask(job, 3).designs})
     assert len(job.result("waiting").best) == 3 and keys
+
+
+def test_late_results_are_remembered_and_teach_by_replay_alone() -> None:
+    job = campaign()
+    keys = [design.key for design in ask(job, 4).designs]
+    tell(job, {key: {"strength": 1.0} for key in keys[:2]})
+    assert [design.key for design in job.outstanding.late.values()] == keys[2:]
+    newer = [design.key for design in ask(job, 4).designs]
+    assert not set(newer) & set(keys)
+    before = job.learner.state_dict()
+    metrics = tell(job, {keys[2]: {"strength": 5.0}})
+    after = job.learner.state_dict()
+    assert all(bool((before[name] == after[name]).all()) for name in before)
+    assert "reward" not in metrics and metrics["step"] == 1 and metrics["best"] == 5.0
+    assert [d.key for d in ask(job, 4).designs] == newer, "the newer batch still waits"
+    both = {keys[3]: {"strength": 6.0}, newer[0]: {"strength": 7.0}}
+    assert tell(job, both)["reward"] == 7.0, "the mean of what the policy made now"
+    assert [found.reward for found in job.result("waiting").best] == [7.0, 6.0, 5.0, 1.0, 1.0]
+    assert [design.key for design in job.outstanding.late.values()] == newer[1:]

@@ -121,8 +121,10 @@ def test_designs_that_people_measure_survive_the_checkpoint(tmp_path: Path) -> N
     state = checkpoint.load(tmp_path)
     assert state is not None
     again.restore(state)
-    assert again.pending is not None and again.pending.given == batch.given
-    assert list(again.pending.designs) == list(batch.designs)
+    waiting = again.outstanding
+    assert waiting.batch is not None and waiting.batch.given == batch.given
+    assert list(waiting.newest().values()) == list(batch.designs)
+    assert list(waiting.newest()) == list("12345")
 
 
 def test_a_policy_without_numbers_is_refused() -> None:
