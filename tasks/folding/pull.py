@@ -48,11 +48,13 @@ def aimed(chain: Tensor, bead: Tensor, first: Tensor, second: Tensor, lattice: L
 def possible(chain: Tensor, pull: Pull, lattice: Lattice) -> Tensor:
     """Return [B, N] bool, which pulls leave the chains [B, L] whole and free of themselves."""
     ordered = chain.sort(1).values
-    legal = ~_met(ordered, pull.target)[0]
     if lattice.bipartite:
+        free = ~_met(ordered, torch.cat([pull.target, pull.corner], dim=1))[0]
+        legal, passing = free.chunk(2, dim=1)
         before = chain.gather(1, (pull.bead - 1).clamp(min=0))
-        passing = ~_met(ordered, pull.corner)[0] | (pull.corner == before)
+        passing = passing | (pull.corner == before)
     else:
+        legal = ~_met(ordered, pull.target)[0]
         passing = _adjacent(pull.target - chain.gather(1, pull.bead), lattice)
     return legal & (passing | (pull.bead == 0))
 
@@ -76,16 +78,25 @@ def felt(cells: Tensor, pairs: Tensor, lattice: Lattice) -> tuple[Tensor, Tensor
 
     `pairs` [L * L] are the contact energies, row by row; every contact counts at both residues.
     """
+    energy, touching = _contacts(cells, pairs, _deltas(cells, lattice))
+    return energy.sum(1), touching.sum(1, dtype=pairs.dtype)
+
+
+def energies(cells: Tensor, pairs: Tensor, lattice: Lattice) -> Tensor:
+    """Return the energies [B]: each contact is looked for from one of its residues only."""
+    ahead = _deltas(cells, lattice).sort().values[lattice.size // 2 :]  # of each two opposites, one
+    return _contacts(cells, pairs, ahead)[0].sum((1, 2))
+
+
+def _contacts(cells: Tensor, pairs: Tensor, deltas: Tensor) -> tuple[Tensor, Tensor]:
+    """Return [B, D, L] each residue's energy with the one a vector away, and if one is there."""
     length = cells.shape[1]
     ordered, residue = cells.sort(1)
-    energy = torch.zeros(cells.shape, dtype=pairs.dtype, device=cells.device)
-    taken = torch.zeros_like(energy)
-    row = torch.arange(length, device=cells.device) * length
-    for delta in _deltas(cells, lattice).unbind():
-        touching, place = _met(ordered, cells + delta)
-        energy = energy + pairs[row + residue.gather(1, place)] * touching
-        taken = taken + touching
-    return energy, taken
+    touching, place = _met(ordered, (cells[:, None] + deltas[:, None]).flatten(1))
+    row = torch.arange(length, device=cells.device).repeat(len(deltas)) * length
+    energy = pairs[row + residue.gather(1, place)] * touching
+    shape = len(cells), len(deltas), length
+    return energy.view(shape), touching.view(shape)
 
 
 def _deltas(like: Tensor, lattice: Lattice) -> Tensor:

@@ -15,7 +15,7 @@ from torch import Tensor
 
 from tasks.folding.frames import frames_on
 from tasks.folding.lattices import Lattice
-from tasks.folding.pull import aimed, felt, possible, pulled
+from tasks.folding.pull import aimed, energies, possible, pulled
 
 
 @dataclass
@@ -79,7 +79,7 @@ class Walkers:
         return torch.where(improved[:, None], self.best_cells, self.cells)
 
     def _energies(self, cells: Tensor) -> Tensor:
-        return felt(cells, self.pairs, self.lattice)[0].sum(1) / 2
+        return energies(cells, self.pairs, self.lattice)
 
     def _drawn(self, below: int) -> Tensor:
         shape, device = (len(self.cells), 1), self.cells.device
