@@ -63,10 +63,14 @@ def laboratory(campaign: Campaign) -> Laboratory:
 
 
 def ask(campaign: Campaign, count: int) -> Batch:
-    """Return the batch that waits, or a new one of at most `count` distinct unmeasured designs."""
-    laboratory(campaign)
+    """Return the batch that waits, or a new one of at most `count` distinct unmeasured designs.
+
+    Raises InputError where the objective asks for a column that the laboratory will not give.
+    """
+    oracle = laboratory(campaign)
     waiting = campaign.outstanding
     if waiting.batch is None:
+        campaign.objective.check({oracle.name: oracle.columns})  # before anybody measures
         if count < 1:
             raise InputError(f"asked for {count} designs; expected at least 1")
         left = campaign.meter.left

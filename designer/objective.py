@@ -173,7 +173,8 @@ class Objective:
 
 
 def _column(columns: Mapping[str, Floats], oracle: Oracle[Any], column: str | None) -> Floats:
-    name = column or oracle.name
+    declared: Sequence[str] = getattr(oracle, "columns", ())  # by one that knows them beforehand
+    name = column or (declared[0] if len(declared) == 1 else oracle.name)
     if name in columns:
         return columns[name]
     raise InputError(

@@ -18,14 +18,25 @@ from designer.sequences import Sequences, draw, show
 from designer.settings import Settings
 
 
-def campaign(*, bound: float | None = None) -> Campaign:
+def campaign(
+    *columns: str, column: str | None = "strength", bound: float | None = None
+) -> Campaign:
     env = Sequences("abcd", max_length=6, min_length=2)
     task = Task("letters", env, env.parse, show, draw)
     learner = Learner(RecurrentPolicy(env.obs_size, env.num_actions, hidden=8, seed=0))
-    oracle = Laboratory(["strength"])
+    oracle = Laboratory(columns or ["strength"])
     bounds = [] if bound is None else [Constraint(oracle, "strength", at_least=bound)]
-    objective = Objective([Term(oracle, column="strength")], constraints=bounds)
+    objective = Objective([Term(oracle, column=column)], constraints=bounds)
     return Campaign(task, learner, objective, Settings(batch_size=16))
+
+
+def test_columns_are_checked_before_anybody_measures() -> None:
+    """The only column needs no name; of several one must be told."""
+    job = campaign(column=None)
+    keys = [design.key for design in ask(job, 2).designs]
+    assert tell(job, {keys[0]: {"strength": 3.0}})["best"] == 3.0
+    with pytest.raises(InputError, match=r"no column 'laboratory'.* \(set `column`"):
+        ask(campaign("strength", "colour", column=None), 2)
 
 
 def test_told_designs_are_reported_best_first() -> None:
