@@ -102,7 +102,6 @@ def read(
         if name not in header:
             raise InputError(f"{file}:1: no column {name!r}; {nearest(name, header)}")
     found: dict[str, dict[str, float]] = {}
-    blank: set[str] = set()
     repeated = 0
     for line, cells in lines:
         if any(cell.strip() for cell in cells):
@@ -116,17 +115,16 @@ def read(
                 _check_same(f"{file}:{line}", row, before[row["design"]], columns)
                 repeated += 1
                 continue
-            key = _take(f"{file}:{line}", row, ids, found, columns)
-            if not any(row.get(name) for name in columns):
-                blank.add(key)
+            _take(f"{file}:{line}", row, ids, found, columns)
     if not found and not repeated:
         raise InputError(f"{file}: no rows; fill in what `designer ask` printed")
-    if blank == found.keys():
+    filled = {key: row for key, row in found.items() if row}
+    if not filled:
         raise InputError(
             f"{file}: nothing{' new' if repeated else ''} is filled in under {listed(columns)}, so "
             "nothing was told and the designs still wait; write nan where a measurement failed"
         )
-    return {key: row for key, row in found.items() if key not in blank}
+    return filled
 
 
 def _take(
@@ -135,8 +133,8 @@ def _take(
     ids: Mapping[str, Any],
     found: dict[str, dict[str, float]],
     columns: list[str],
-) -> str:
-    """Put a row's measurements among those found, and return its design's key."""
+) -> None:
+    """Put a row's measurements among those found: none where nothing is filled in."""
     number = row.get("id", "")
     if number not in ids:
         raise InputError(f"{place}: id {number!r} was not asked for; {nearest(number, ids)}")
@@ -146,8 +144,9 @@ def _take(
         raise InputError(f"{place}: id {number} is {design.text}, not {written}; ids were mixed up")
     if design.key in found:
         raise InputError(f"{place}: id {number} is there twice; keep one row a design")
-    found[design.key] = {name: _number(row.get(name, ""), f"{place}: {name}") for name in columns}
-    return str(design.key)
+    written_in = any(row.get(name) for name in columns)
+    values = {name: _number(row.get(name, ""), f"{place}: {name}") for name in columns}
+    found[design.key] = values if written_in else {}
 
 
 def _check_same(

@@ -243,6 +243,7 @@ class Oracle(Protocol[D_contra]):
     `cheap` oracles are recomputed rather than journalled row by row; the others are paid for,
     and each of their results is committed before anything is learned from it.
     Permuting or splitting the batch changes nothing. A plain array means one column, `name`.
+    One that knows its columns beforehand names them all in an attribute `columns`.
 
     Optional method, looked for with `getattr`: ``stream(designs)`` yields ``(rows, Measured)`` as
     results arrive, in any order, each row once; each is committed before the next is waited for.

@@ -84,7 +84,7 @@ def felt(cells: Tensor, pairs: Tensor, lattice: Lattice) -> tuple[Tensor, Tensor
 
 def energies(cells: Tensor, pairs: Tensor, lattice: Lattice) -> Tensor:
     """Return the energies [B]: each contact is looked for from one of its residues only."""
-    ahead = _deltas(cells, lattice).sort().values[lattice.size // 2 :]  # of each two opposites, one
+    ahead = _deltas(cells, lattice)[::2]  # opposite letters follow each other
     return _contacts(cells, pairs, ahead)[0].sum((1, 2))
 
 

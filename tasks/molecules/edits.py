@@ -17,10 +17,10 @@ import numpy as np
 Mol = Any
 Rng = np.random.Generator
 
-ELEMENTS = (
-    (6, 0.5), (7, 0.17), (8, 0.17), (9, 0.06), (16, 0.05), (17, 0.05), (35, 0.01), (15, 0.01),
-)  # fmt: skip
-ROOM = {6: 4, 7: 3, 8: 2, 9: 1, 15: 3, 16: 2, 17: 1, 35: 1}  # bond orders in all
+ELEMENTS = {  # atomic number: how often it is drawn, and its bond orders in all
+    6: (0.5, 4), 7: (0.17, 3), 8: (0.17, 2), 9: (0.06, 1), 16: (0.05, 2), 17: (0.05, 1),
+    35: (0.01, 1), 15: (0.01, 3),
+}  # fmt: skip
 FRAGMENTS = (
     "c1ccccc1", "c1ccncc1", "c1cccnc1", "c1ccccn1", "c1cncnc1", "c1ccsc1", "c1ccoc1", "c1cn[nH]c1",
     "c1c[nH]cn1", "N1C=CC=N1", "c1cocn1", "c1cscn1", "c1nccs1", "C1CCNCC1", "N1CCOCC1", "N1CCNCC1",
@@ -107,11 +107,12 @@ def change_element(mol: Mol, rng: Rng) -> bool:
     from rdkit import Chem
 
     number = _element(rng)
+    _, room = ELEMENTS[number]
     places = [
         a.GetIdx()
         for a in _atoms(mol)
         if a.GetAtomicNum() != number and not a.GetFormalCharge()
-        and sum(b.GetBondTypeAsDouble() for b in a.GetBonds()) <= ROOM[number]
+        and sum(b.GetBondTypeAsDouble() for b in a.GetBonds()) <= room
     ]  # fmt: skip
     place = _pick(places, rng)
     if place is None:
@@ -313,7 +314,7 @@ def _saturated(mol: Mol, ring: tuple[int, ...]) -> bool:
 
 
 def _element(rng: Rng) -> int:
-    return ELEMENTS[_drawn(tuple(share for _, share in ELEMENTS), rng)][0]
+    return tuple(ELEMENTS)[_drawn(tuple(share for share, _ in ELEMENTS.values()), rng)]
 
 
 def _drawn(shares: tuple[float, ...], rng: Rng) -> int:

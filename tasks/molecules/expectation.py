@@ -128,7 +128,8 @@ class Expectation:
         ranked = np.argsort(-scaled.numpy(), kind="stable")
         rest = np.random.default_rng(judged).permutation(ranked[FEW // 2 :])[: FEW // 2]
         rows = torch.from_numpy(np.sort(np.concatenate([ranked[: FEW // 2], rest])))
-        self.kernel.fit(self._seen[rows], warped(scaled[rows]), STEPS * (1 if self.fitted else 3))
+        values = warped(scaled[rows])  # anew: by rank among these
+        self.kernel.fit(self._seen[rows], values, STEPS * (1 if self.fitted else 3))
         self.fitted = judged
 
     def state(self) -> dict[str, Any]:
