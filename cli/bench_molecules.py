@@ -3,9 +3,11 @@
 1. Sampling without the mask from a prior, against a plain step-by-step PyTorch loop of a GRU of
    the same size and batch. The loop draws a token for every row until all have ended; it then
    goes on with the tokens of the molecules that were sampled before it, so both write the same
-   molecules. Also sampling with the mask.
+   molecules. Also against the network alone, without drawing and observations, and with the mask.
 2. Scoring with QED on all cores: the share of the wall time that is QED's own.
 3. Peak memory of a short run of the molecule campaign with the prior.
+
+On a GPU (`--device cuda`) the first is measured there, at larger batches and for more molecules.
 """
 
 from __future__ import annotations
@@ -27,16 +29,18 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from cli.machine import Machine
 from cli.options import Options
 from cli.prior import find, network
 from designer.errors import InputError
 from designer.policy import RecurrentPolicy
 from designer.protocols import Measured
-from tasks.molecules.sampler import sample, texts
+from tasks.molecules.sampler import Network, sample, texts
 from tasks.molecules.smiles import Smiles
 
-BATCHES = (64, 256, 1024)
+BATCHES, LARGE = (64, 256, 1024), (4096, 32768)  # on a CPU, on a GPU
 MOLECULES, MASKED, SCORED, ROUNDS = 2048, 256, 1500, 3
+FULL = 8  # batches of molecules, at least: a GPU is as fast as it is full
 CALLS = 300  # of the short run
 
 
@@ -73,7 +77,10 @@ def bench_molecules(prior: str | None, options: Options) -> None:
     torch.set_num_threads(cores)
     found: dict[str, Any] = {"prior": str(folder), "cores": cores, "sampling": []}
     found["memory_mb"] = memory(folder)  # first: it is the largest child so far
-    for batch in BATCHES:
+    device = Machine(device=options.device or "auto").resolve()
+    policy.to(device)
+    found["device"] = str(device)
+    for batch in BATCHES if device.type == "cpu" else LARGE:
         found["sampling"].append(sampling(env, policy, batch))
     found["masked"] = masked(env, policy)
     torch.set_num_threads(1)
@@ -84,17 +91,21 @@ def bench_molecules(prior: str | None, options: Options) -> None:
 def sampling(env: Smiles, policy: RecurrentPolicy, batch: int) -> dict[str, float]:
     """Return molecules a second of both loops, texts included, and their ratios.
 
-    The two take turns `ROUNDS` times; `ratio` is of medians of the clock, `cpu_ratio` of the
-    processor's time.
+    They and the network alone take turns `ROUNDS` times; `ratio` is of medians of the clock,
+    `cpu_ratio` of the processor's time, shares are the network's.
     """
     sample(env, policy, batch, batch)  # compiles
-    clocks: dict[str, list[tuple[float, float]]] = {"ours": [], "plain": []}
+    clocks: dict[str, list[tuple[float, float]]] = {"ours": [], "plain": [], "alone": []}
+    loop = Plain(env, policy)
+    count = MOLECULES if policy.head.weight.is_cpu else max(MOLECULES, FULL * batch)
     for seed in range(ROUNDS):
         started = time.perf_counter(), time.process_time()
-        rows = sample(env, policy, MOLECULES, batch, seed)
+        rows = sample(env, policy, count, batch, seed)
         ours = texts(env, rows)
         clocks["ours"].append(_since(started))
-        loop = Plain(env, policy)
+        started = time.perf_counter(), time.process_time()
+        alone(env, policy, batch, int((rows != env.end).sum()) + count)
+        clocks["alone"].append(_since(started))
         started = time.perf_counter(), time.process_time()
         theirs = [text for i in range(0, len(rows), batch) for text in loop(rows[i : i + batch])]
         clocks["plain"].append(_since(started))
@@ -104,11 +115,25 @@ def sampling(env: Smiles, policy: RecurrentPolicy, batch: int) -> dict[str, floa
     cpu = {name: median(clock for _, clock in told) for name, told in clocks.items()}
     return {
         "batch": batch,
-        "per_second": MOLECULES / wall["ours"],
-        "plain_per_second": MOLECULES / wall["plain"],
+        "per_second": count / wall["ours"],
+        "plain_per_second": count / wall["plain"],
         "ratio": wall["plain"] / wall["ours"],
         "cpu_ratio": cpu["plain"] / cpu["ours"],
+        "network_per_second": count / wall["alone"],
+        "network_share": wall["alone"] / wall["ours"],
+        "network_cpu_share": cpu["alone"] / cpu["ours"],
     }
+
+
+@torch.no_grad()
+def alone(env: Smiles, policy: RecurrentPolicy, batch: int, tokens: int) -> None:
+    """Run the network for so many tokens and nothing else: the least time that sampling takes."""
+    network, device = Network.of(policy, env), policy.head.weight.device
+    memory, last = network.start(batch), torch.arange(batch, device=device) % env.end
+    features = torch.rand(batch, network.layers[0].into.shape[0], device=device)
+    for _ in range(-(-tokens // batch)):
+        logits = network.step(features, last, memory)
+    float(logits[0, 0])  # waits for a GPU
 
 
 class Plain:
@@ -122,15 +147,18 @@ class Plain:
             torch.nn.GRUCell(width if i == 0 else sizes[0], sizes[0]) for i in range(sizes[1])
         ]
         self.head = torch.nn.Linear(sizes[0], self.actions)
+        self.device = policy.head.weight.device
+        for module in (self.embedding, *self.cells, self.head):
+            module.to(self.device)
 
     @torch.no_grad()
     def __call__(self, wanted: NDArray[np.int16]) -> list[str]:
         """Return the texts of one batch; each step's token is replaced by the wanted one."""
-        tokens = torch.as_tensor(wanted.astype(np.int64))
+        tokens = torch.as_tensor(wanted.astype(np.int64), device=self.device)
         B = len(tokens)
-        memory = [torch.zeros(B, cell.hidden_size) for cell in self.cells]
-        last = torch.full((B,), self.env.end)
-        ended = torch.zeros(B, dtype=torch.bool)
+        memory = [torch.zeros(B, cell.hidden_size, device=self.device) for cell in self.cells]
+        last = torch.full((B,), self.env.end, device=self.device)
+        ended = torch.zeros(B, dtype=torch.bool, device=self.device)
         written = []
         for t in range(tokens.shape[1]):
             features = self.embedding(last)
@@ -154,9 +182,12 @@ def masked(env: Smiles, policy: RecurrentPolicy) -> dict[str, float]:
     """Return molecules a second with the mask, as a campaign samples them."""
     from designer.rollout import rollout
 
+    device = policy.head.weight.device
+    batch = MASKED if device.type == "cpu" else LARGE[0]
     started = time.perf_counter()
-    rollout(env, policy, MASKED, torch.Generator().manual_seed(0))
-    return {"batch": MASKED, "per_second": MASKED / (time.perf_counter() - started)}
+    made = rollout(env, policy, batch, torch.Generator().manual_seed(0), device=device)
+    made.actions.cpu()  # waits for a GPU
+    return {"batch": batch, "per_second": batch / (time.perf_counter() - started)}
 
 
 def scoring(env: Smiles, policy: RecurrentPolicy, cores: int) -> dict[str, float]:
@@ -204,11 +235,16 @@ def _since(started: tuple[float, float]) -> tuple[float, float]:
 
 
 def _told(found: dict[str, Any]) -> str:
-    lines = [f"{found['prior']}, {found['cores']} cores", "sampling, molecules a second"]
-    rows = [["batch", "no mask", "plain loop", "ratio", "cpu ratio"]]
+    lines = [f"{found['prior']}, {found['device']}, {found['cores']} cores"]
+    lines += ["sampling, molecules a second; `network` and `share`: what the network alone allows"]
+    rows = [
+        ["batch", "no mask", "plain loop", "ratio", "cpu ratio", "network", "share", "cpu share"]
+    ]
     for row in found["sampling"]:
-        speeds = [f"{row['per_second']:.0f}", f"{row['plain_per_second']:.0f}"]
-        rows.append([str(row["batch"]), *speeds, f"{row['ratio']:.2f}", f"{row['cpu_ratio']:.2f}"])
+        cells = [f"{row['per_second']:.0f}", f"{row['plain_per_second']:.0f}"]
+        cells += [f"{row['ratio']:.2f}", f"{row['cpu_ratio']:.2f}"]
+        cells += [f"{row['network_per_second']:.0f}", f"{row['network_share']:.0%}"]
+        rows.append([str(row["batch"]), *cells, f"{row['network_cpu_share']:.0%}"])
     lines += ["".join(cell.rjust(12) for cell in row) for row in rows]
     held, score = found["masked"], found["scoring"]
     lines += [f"with the mask, batch {held['batch']}: {held['per_second']:.0f} a second"]

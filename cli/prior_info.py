@@ -79,11 +79,11 @@ def _walked(env: Smiles, policy: RecurrentPolicy, device: torch.device) -> Draw:
 
 
 def _freely(env: Smiles, policy: RecurrentPolicy) -> Draw:
-    """Return what samples without the mask, by compiled code on the CPU."""
+    """Return what samples without the mask."""
     from tasks.molecules.sampler import sample
 
     def draw(count: int, seed: int) -> list[Molecule | None]:
-        return env.decode(sample(env, policy.cpu(), count, seed=seed).tolist())
+        return env.decode(sample(env, policy, count, seed=seed).tolist())
 
     return draw
 

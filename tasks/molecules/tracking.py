@@ -194,52 +194,66 @@ def _unpaired(atoms: Array, table: Array, b: int, part: int) -> int:
 
 
 @compiled
-def advance(
-    logits: Array, uniforms: Array, marks: Array, atoms: Array, ring: Array, table: Array,
-    limit: int, most: int, started: int, memory: Array, rows: Array, dense: Array, last: Array,
+def follow(
+    tokens: Array, marks: Array, atoms: Array, ring: Array, table: Array, limit: int, most: int,
+    started: int, rows: Array, dense: Array, last: Array,
 ) -> int:  # fmt: skip
-    """Draw a token for each row, write it and look again; return how many molecules were begun.
+    """Write the token [B] of each row and look again; return how many molecules were begun.
 
     `rows` [M, T] takes the tokens of each molecule, END last. A row that ends begins the next
-    molecule, with zeros in its `memory` [L, B, H]; where all `most` are begun its name becomes
-    NEVER. Tokens past `limit` or the last atom are not drawn: such a row ends.
+    molecule; where all `most` are begun its name becomes NEVER. Tokens past `limit` or the last
+    atom are not written: such a row ends.
     """
     end, size = table.shape[1], atoms.shape[2]
     for b in range(marks.shape[0]):
         name = marks[b, NAME]
         if name == NEVER:
             continue
-        a = _drawn(logits[b], uniforms[b], end)
-        length = marks[b, LENGTH]
+        a, length = tokens[b], marks[b, LENGTH]
         if length >= limit or (a < end and table[KIND, a] == 0 and marks[b, COUNT] >= size):
             a = end
         rows[name, length] = a
-        if a == end:
-            memory[:, b, :] = 0.0
-            if started < most:
-                begin(marks, atoms, ring, b, started, end)
-                started += 1
-            else:
-                marks[b, NAME] = NEVER
-        else:
+        if a != end:
             write(marks, atoms, ring, table, b, a)
+        elif started < most:
+            begin(marks, atoms, ring, b, started, end)
+            started += 1
+        else:
+            marks[b, NAME] = NEVER
         look(marks, atoms, ring, table, b, limit, dense)
         last[b] = marks[b, LAST]
     return started
 
 
 @compiled
-def _drawn(logits: Array, uniform: float, end: int) -> int:
-    """Return a token, or END, drawn from the first end + 1 logits by one number in [0, 1)."""
-    top = logits[0]
-    for i in range(1, end + 1):
-        top = max(top, logits[i])
-    total = 0.0
-    for i in range(end + 1):
-        total += math.exp(logits[i] - top)
-    wanted, run = uniform * total, 0.0
-    for i in range(end + 1):
-        run += math.exp(logits[i] - top)
-        if run > wanted:
-            return i
-    return end
+def begin_all(
+    marks: Array, atoms: Array, ring: Array, table: Array, limit: int, dense: Array, last: Array
+) -> None:
+    """Begin a molecule in every row, the first ones in order."""
+    for b in range(marks.shape[0]):
+        begin(marks, atoms, ring, b, b, table.shape[1])
+        look(marks, atoms, ring, table, b, limit, dense)
+        last[b] = marks[b, LAST]
+
+
+@compiled
+def drawn(logits: Array, uniforms: Array) -> Array:
+    """Return [B] tokens drawn by logits [B, A], each by one of the numbers [B] in [0, 1)."""
+    size = logits.shape[1]
+    tokens = np.empty(logits.shape[0], dtype=np.int64)
+    for b in range(logits.shape[0]):
+        top = logits[b, 0]
+        for i in range(1, size):
+            top = max(top, logits[b, i])
+        total = 0.0
+        for i in range(size):
+            logits[b, i] = math.exp(logits[b, i] - top)
+            total += logits[b, i]
+        wanted, run, token = uniforms[b] * total, 0.0, size - 1
+        for i in range(size):
+            run += logits[b, i]
+            if run > wanted:
+                token = i
+                break
+        tokens[b] = token
+    return tokens

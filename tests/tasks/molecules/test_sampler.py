@@ -8,7 +8,7 @@ from designer.rollout import retrace
 from tasks.molecules import tracking
 from tasks.molecules.design import parse
 from tasks.molecules.freely import Unmasked
-from tasks.molecules.sampler import _layers, _recur, _table, sample, texts
+from tasks.molecules.sampler import Network, _drawn, _raced, _table, sample, texts
 from tasks.molecules.smiles import Smiles
 from tasks.molecules.spelling import text_of
 
@@ -41,17 +41,16 @@ def test_the_network_is_the_policys() -> None:
         policy = RecurrentPolicy(env.obs_size, env.num_actions, hidden=16, seed=1, **settings)
         with torch.no_grad():
             memory = policy.start(5, torch.device("cpu"))
-            ours = [held.clone() for held in memory]
+            network = Network.of(policy, env)
+            ours = network.start(5)
             last = torch.randint(env.num_actions, (4, 5))
             for t in range(4):
                 dense = torch.rand(5, tracking.DENSE)
                 token = torch.nn.functional.one_hot(last[t], env.num_actions).float()
-                _, memory = policy.step(torch.cat([token, dense], 1), memory)
-                features = dense
-                for i, layer in enumerate(_layers(policy, env.num_actions)):
-                    features = _recur(layer, features, ours[i], last[t] if i == 0 else None)
-                    ours[i] = features
-                torch.testing.assert_close(torch.stack(ours), torch.stack(memory))
+                told, memory = policy.step(torch.cat([token, dense], 1), memory)
+                logits = network.step(dense, last[t], ours)
+                torch.testing.assert_close(ours, torch.stack(memory))
+                torch.testing.assert_close(logits, told.logits[:, : env.end + 1])
 
 
 def test_samples_follow_the_policy() -> None:
@@ -76,6 +75,31 @@ def test_samples_follow_the_policy() -> None:
     counted = torch.bincount(first, minlength=env.end + 1) / len(first)
     spread = (probability * (1 - probability) / len(first)).sqrt()
     assert bool(((counted - probability).abs() < 5 * spread + 1e-3).all())
+
+
+def test_both_ways_to_draw_follow_the_logits() -> None:
+    """That of the CPU, and the one for where the policy is elsewhere."""
+    logits, count = torch.tensor([1.0, -2.0, 0.5, -30.0, 0.0]), 40_000
+    shares = logits.double().softmax(0)
+    for seed in (0, 1):
+        generator = torch.Generator().manual_seed(seed)
+        compiled = torch.from_numpy(_drawn(logits.repeat(count, 1), generator))
+        for drawn in (compiled, _raced(logits.repeat(count, 1), generator)):
+            counted = torch.bincount(drawn, minlength=5).double() / count
+            assert bool(((counted - shares).abs() < 5 * (shares / count).sqrt() + 1e-9).all())
+
+
+def test_lanes_share_the_molecules_and_draw_apart() -> None:
+    """Each lane's molecules are its own whatever the threads do; more lanes than rows are cut."""
+    env = Unmasked()
+    policy = RecurrentPolicy(env.obs_size, env.num_actions, hidden=8, seed=3)
+    rows = sample(env, policy, 101, batch_size=20, seed=4, lanes=3)
+    again = sample(env, policy, 101, batch_size=20, seed=4, lanes=3)
+    assert len(rows) == 101 and (rows == again).all()
+    assert bool((rows[:, -1] == env.end).all())
+    thirds = np.array_split(rows, 3)
+    assert len({third[:10].tobytes() for third in thirds}) == 3
+    assert len(sample(env, policy, 2, batch_size=20, lanes=64)) == 2
 
 
 def test_texts_are_those_of_the_rows() -> None:
