@@ -127,6 +127,7 @@ def _why(result: Result) -> str:
         "time": "the time is over",
         "steps": "all steps are done",
         "exhausted": "nothing new was found for a while",
+        "barren": "no sample was ever valid, so the task's limits may be too tight",
         "failed": "the oracle failed too often",
         "interrupted": "interrupted",
         "waiting": "more designs can be asked for",

@@ -33,6 +33,7 @@ from designer.settings import CLOCKS, Settings
 from designer.store import DesignRow, Store
 
 Metrics = dict[str, float]
+BARREN = 50_000  # samples, none of them valid, that end a campaign: nothing could be learned
 
 
 class Campaign:
@@ -321,6 +322,7 @@ class Campaign:
             "steps": settings.steps is not None and self.steps >= settings.steps,
             "time": settings.time is not None and self.seconds >= settings.time,
             "exhausted": settings.patience > 0 and self.stale >= settings.patience,
+            "barren": not self.meter.spent and self.steps * settings.batch_size >= BARREN,
         }
         met = (reason for reason, is_met in limits.items() if is_met)
         return reached(self.task, self.archive, settings.target) or next(met, None)

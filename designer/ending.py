@@ -14,7 +14,7 @@ from designer.protocols import Task
 class Result:
     """How a run ended, and what it found."""
 
-    stopped: str  # optimal, target, budget, time, steps, exhausted, failed, interrupted, waiting
+    stopped: str  # why; `cli.output` says each in words
     evaluations: int
     seconds: float  # of search, all sessions together
     steps: int

@@ -16,7 +16,7 @@ import numpy as np
 import pytest
 
 from designer import checkpoint
-from designer.campaign import Campaign
+from designer.campaign import BARREN, Campaign
 from designer.errors import InputError
 from designer.laboratory import Laboratory, ask, tell
 from designer.learner import Learner, LearnerSettings
@@ -91,6 +91,22 @@ def test_budget_steps_and_exhaustion_stop_exactly() -> None:
     learner, objective = Learner(policy, LearnerSettings()), Objective([Term(Match())])
     result = Campaign(task, learner, objective, settings).run()
     assert result.stopped == "exhausted" and result.evaluations == 2
+
+
+def test_a_campaign_whose_samples_are_never_valid_ends_by_itself() -> None:
+    """Nothing is judged then, so a budget is never spent."""
+
+    class Trapped(Sequences):
+        def decode(self, actions: Sequence[Sequence[int]], **given: Any) -> list[Any]:
+            return [None] * len(actions)
+
+    trapped = Trapped("ab", max_length=2)
+    task = replace(TASK, environment=trapped, parse=trapped.parse, proposer=None)
+    policy = RecurrentPolicy(trapped.obs_size, trapped.num_actions, hidden=4, seed=0)
+    learner, objective = Learner(policy, LearnerSettings()), Objective([Term(Match())])
+    settings = replace(SETTINGS, batch_size=BARREN // 4)
+    result = Campaign(task, learner, objective, settings).run()
+    assert (result.stopped, result.steps, result.evaluations) == ("barren", 4, 0)
 
 
 def test_designs_to_begin_from_are_judged_once_with_the_first_batch() -> None:
