@@ -12,9 +12,13 @@ from designer.protocols import Task
 
 @dataclass(frozen=True)
 class Result:
-    """How a run ended, and what it found."""
+    """How a run ended, and what it found.
 
-    stopped: str  # why; `cli.output` says each in words
+    `stopped` is optimal, target, budget, time, steps, exhausted, barren, failed, interrupted or
+    waiting.
+    """
+
+    stopped: str
     evaluations: int
     seconds: float  # of search, all sessions together
     steps: int

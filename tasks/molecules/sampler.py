@@ -143,8 +143,8 @@ def _walk(
         network = Network.of(policy, env)
         memory = network.start(B)
         while len(marks):
-            tokens, begins = last.to(device), (last == env.end).to(device)
-            memory.masked_fill_(begins[None, :, None], 0.0)
+            tokens = last.to(device)
+            memory.masked_fill_((tokens == env.end)[None, :, None], 0.0)  # these begin
             logits = network.step(dense.to(device), tokens, memory)
             drawn = _drawn(logits, generator)
             begun = tracking.follow(

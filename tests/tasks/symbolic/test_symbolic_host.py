@@ -26,6 +26,8 @@ FIRM = (
     "x**b", "sin(a*x + b)", "log(a + x)*tanh(b*y)", "sqrt(a + x)/(b + y)", "exp(a*x) + b*y",
     "max(a*x, y)", "(a*x)**2 - (b + y)**3", "atan(a*x + b*y)", "y*inv(a + x)", "x*y + a*y",
 )  # fmt: skip
+# with scale and offset fitted too, rounding, and so the processor, decides where its search ends
+VALLEY = "(a*x)**2 - (b + y)**3"
 
 
 def points(count=300, weight=False, seed=0):
@@ -93,9 +95,12 @@ def test_compiled_steps_equal_those_of_the_reference(outer, weight):
         values = evaluate(task.tokens, LIBRARY, data.x, theirs)
         nmse, scale, offset = outer_fit(values, data, task.outer)
         assert bool(nmse.isfinite().all())
-        # in a flat valley rounding, and so the processor, decides at which step a search ends
-        near = 1e-9 if settings.starts == 1 else 1e-3
-        torch.testing.assert_close(found.nmse, nmse, rtol=near, atol=1e-14)
+        off = (found.nmse - nmse).abs() / nmse
+        # where the search has ended, flat directions may differ more
+        near = torch.full_like(nmse, 1e-9)
+        if settings.starts > 1 and outer == (math.nan, math.nan):
+            near[FIRM.index(VALLEY)] = 1e-3
+        assert bool((off <= near + 1e-14 / nmse).all())
         if settings.starts == 1:
             mine = torch.where(task.free, found.constants, 0.0)
             torch.testing.assert_close(mine, theirs, rtol=1e-9, atol=1e-12)
