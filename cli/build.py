@@ -17,10 +17,10 @@ from designer.config import Document
 from designer.constraints import Constraint, refuse_contradictions
 from designer.counterfactual import part_steps
 from designer.differentiable import DIFFERENTIABLE
+from designer.diversity import diversity_filter
 from designer.errors import InputError
 from designer.heap import keep_apart
 from designer.learner import LEARNERS, Learner, LearnerSettings
-from designer.memory import diversity_filter
 from designer.objective import Objective, Penalty, Term, identity
 from designer.policy import POLICIES
 from designer.protocols import Learns, Task

@@ -18,13 +18,13 @@ import numpy as np
 import torch
 
 from designer.constraints import Multipliers
+from designer.diversity import diversity_filter, lowered
 from designer.ending import Result, ranked, reached
 from designer.errors import InputError
-from designer.memory import diversity_filter
 from designer.meter import Meter
 from designer.objective import Objective
 from designer.proposing import engaged, inform, memory_of, metrics_of, pay, remind
-from designer.protocols import Learns, Scored, Task
+from designer.protocols import Floats, Learns, Scored, Task
 from designer.rehearsal import Rehearsal
 from designer.restarts import Restarts
 from designer.rollout import replay, rollout
@@ -152,10 +152,8 @@ class Campaign:
 
         Where the policy made nothing of it, it learns from replay alone.
         """
-        self._remember(batch, scored)
-        reward = self.multipliers.priced(scored)
-        if self.filter is not None:
-            reward = self.filter(scored.designs, reward, scored.weight)
+        share = self._remember(batch, scored)
+        reward = lowered(self.multipliers.priced(scored), share)
         count = batch.sampled
         learned: dict[str, Any] = {}
         if isinstance(batch, Batch):
@@ -276,15 +274,23 @@ class Campaign:
         """Return rows for the record; cheap designs would make millions that nobody reads."""
         return [] if self.store is None or self.meter.cheap else rows(asked, scored)
 
-    def _remember(self, asked: Asked, scored: Scored, *, paid: bool = True) -> None:
-        """Tell the proposer what came of its designs, and keep the best of all."""
+    def _remember(self, asked: Asked, scored: Scored, *, paid: bool = True) -> Floats:
+        """Tell the proposer what came of its designs, and keep the best of all.
+
+        Returns [N] the share of each reward that the diversity filter leaves to learn from.
+        """
         if paid:
             parents = self.elites.best(self.settings.parents)
             least = parents[-1].reward if parents else -np.inf
             pay(self.task.proposer, scored, asked.sampled, least)
         inform(self.task.proposer, scored)
         keep = self.multipliers.keeps(scored)
-        self.rehearsal.remember(asked, scored, keep, self.steps, self.meter.spent)
+        share = np.ones(len(scored.reward))
+        if self.filter is not None:
+            share = self.filter(scored.designs, scored.reward, scored.weight)
+        worth = lowered(scored.reward, share)
+        self.rehearsal.remember(asked, scored, worth, keep, self.steps, self.meter.spent)
+        return share
 
     def _proposals(self) -> list[Any]:
         """Return what the proposer makes of the elites; before the first, what to begin from."""

@@ -1,9 +1,8 @@
-"""What a campaign remembers: elites to learn from again, the best found, and classes seen often.
+"""What a campaign remembers: elites to learn from again, and the best found.
 
 `Elites` holds the best distinct designs with the actions that build them, for rank-weighted
 replay and as parents of the proposer. `Archive` holds what people want at the end: the best
 designs with their raw scores, and the Pareto front of reward against complexity.
-`DiversityFilter` lowers the reward of designs whose class (a scaffold, say) was seen too often.
 """
 
 from __future__ import annotations
@@ -15,9 +14,7 @@ from typing import Any
 
 import numpy as np
 
-from designer.errors import InputError
-from designer.protocols import Floats, Spelling, Task
-from designer.settings import Settings
+from designer.protocols import Spelling
 
 
 @dataclass(frozen=True)
@@ -204,51 +201,3 @@ class Archive:
         self.best = [Found(**found) for found in state["best"]]
         self._by_size = {found["complexity"]: Found(**found) for found in state["sized"]}
         self._keys = {found.key for found in self.best}
-
-
-class DiversityFilter:
-    """Takes the reward from a design whose class was rewarded too often.
-
-    `bucket` names the class of a design (its Murcko scaffold, say). The first `size` rewarded
-    members of a class keep their reward, later ones get 0. Blaschke et al. 2020, J. Cheminform.
-    12:68, in its "identical" form.
-    """
-
-    def __init__(self, bucket: Callable[[Any], str], *, size: int = 25, least: float = 0.4) -> None:
-        self.bucket, self.size, self.least = bucket, size, least
-        self._seen: dict[str, int] = {}
-
-    def __call__(self, designs: Sequence[Any], reward: Floats, weight: Floats) -> Floats:
-        """Return [B] the lowered rewards, in order; only measured ones of `least` or more count."""
-        out = reward.copy()
-        for row in np.flatnonzero((reward >= self.least) & (weight > 0)).tolist():
-            if designs[row] is None:
-                continue
-            name = self.bucket(designs[row])
-            seen = self._seen[name] = self._seen.get(name, 0) + 1
-            if seen > self.size:
-                out[row] = 0.0
-        return out
-
-    def state(self) -> dict[str, int]:
-        """Return plain data for a checkpoint."""
-        return dict(self._seen)
-
-    def restore(self, state: Mapping[str, int]) -> None:
-        """Go back to a checkpoint."""
-        self._seen = dict(state)
-
-
-def diversity_filter(task: Task, settings: Settings) -> DiversityFilter | None:
-    """Return the filter that the settings ask for, None where they ask for none.
-
-    Raises InputError where the task names no classes of designs.
-    """
-    if settings.bucket_size == 0:
-        return None
-    if task.bucket is None:
-        raise InputError(
-            f"bucket_size is {settings.bucket_size}, and task {task.name!r} names no classes of "
-            "designs; leave it out"
-        )
-    return DiversityFilter(task.bucket, size=settings.bucket_size, least=settings.bucket_from)

@@ -12,7 +12,7 @@ import torch
 from numpy.typing import NDArray
 
 from designer.memory import Archive, Elite, Elites, Found
-from designer.protocols import Learns, Scored, Spelling, Task, Trajectory
+from designer.protocols import Floats, Learns, Scored, Spelling, Task, Trajectory
 from designer.rollout import attempt
 from designer.round import Asked, Batch
 from designer.settings import Settings
@@ -55,9 +55,15 @@ class Rehearsal:
         self._walked = {}
 
     def remember(
-        self, batch: Asked, scored: Scored, keep: NDArray[np.bool_], step: int, spent: int
+        self,
+        batch: Asked,
+        scored: Scored,
+        worth: Floats,
+        keep: NDArray[np.bool_],
+        step: int,
+        spent: int,
     ) -> None:
-        """Take in what is new, measured, and wanted by `keep` [N]."""
+        """Take in what is new, measured, and wanted by `keep` [N]: as elites by `worth` [N]."""
         elite: list[int] = []
         for row in np.flatnonzero(scored.fresh & np.isfinite(scored.merit) & keep).tolist():
             reward, done = float(scored.reward[row]), scored.designs[row]
@@ -66,11 +72,11 @@ class Rehearsal:
                 scores = {name: float(values[row]) for name, values in scored.columns.items()}
                 place = (done.complexity, step, spent)
                 self.archive.add(Found(done.text, reward, scores, *place, done.key, merit))
-            if self.elites.wants(reward):
+            if self.elites.wants(float(worth[row])):
                 elite.append(row)
         walked = {}
         for row, spelled in zip(elite, self._spelled(batch, elite), strict=True):
-            self.elites.add(batch.designs[row], spelled, float(scored.reward[row]))
+            self.elites.add(batch.designs[row], spelled, float(worth[row]))
             if row < batch.sampled:
                 walked[batch.designs[row].key] = row
         again = self.settings.rounds > 1 or not self.settings.augment  # else all is spelled anew

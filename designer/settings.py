@@ -5,7 +5,7 @@ from __future__ import annotations
 import time as clocks
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, get_args
 
 from designer.errors import InputError
 from designer.signature import Unbounded
@@ -14,6 +14,8 @@ CLOCKS: Mapping[str, Callable[[], float]] = {
     "wall": clocks.monotonic,
     "processor": clocks.process_time,  # of all threads of this process, not of worker processes
 }
+
+BucketShape = Literal["step", "linear", "sigmoid", "erf", "tanh"]
 
 
 @dataclass(frozen=True)
@@ -43,7 +45,8 @@ class Settings:
     generations: int = 1  # times a step that it is asked; all but the last are judged at once
     proposals_from: int = 0  # elites there must be before the proposer is asked
     parents: int = 100  # elites the proposer starts from
-    bucket_size: int = 0  # diversity filter: rewarded designs a class; 0 = off
+    bucket_size: int = 0  # diversity filter: rewarded designs a class (a scaffold); 0 = off
+    bucket_shape: BucketShape = "step"  # how the reward falls until a class is full
     bucket_from: float = 0.4  # diversity filter: only rewards from here on count
     keep: int = 100  # designs reported
     checkpoint_every: int = 1  # steps
@@ -76,6 +79,9 @@ class Settings:
             raise InputError(f"hop is {self.hop}, but nothing is learned anew; set restart too")
         if self.clock not in CLOCKS:
             raise InputError(f"clock is {self.clock!r}; expected {' or '.join(CLOCKS)}")
+        if self.bucket_shape not in get_args(BucketShape):
+            shapes = ", ".join(get_args(BucketShape))
+            raise InputError(f"bucket_shape is {self.bucket_shape!r}; expected one of {shapes}")
         if not self.grace >= 0:
             raise InputError(f"grace is {self.grace}; expected at least 0 seconds")
         if not 0 <= self.max_failure_rate <= 1:

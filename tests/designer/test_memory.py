@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from test_meter import Word
 
-from designer.memory import Archive, DiversityFilter, Elites, Found
+from designer.memory import Archive, Elites, Found
 
 rewards = st.lists(st.tuples(st.sampled_from("abcdefghij"), st.integers(0, 5)), max_size=40)
 
@@ -93,16 +93,3 @@ def test_front_is_the_pareto_front(items: list[tuple[int, int]]) -> None:
     again = Archive(3)
     again.restore(archive.state())
     assert again.state() == archive.state() and again.front == archive.front
-
-
-def test_a_class_that_was_rewarded_often_enough_is_rewarded_no_more() -> None:
-    designs = [Word("a"), Word("a"), Word("a"), Word("a"), None, Word("b")]
-    reward, weight = np.array([1.0, 0.0, 1.0, 0.9, -1.0, 0.2]), np.array([1.0, 0, 1, 1, 1, 1])
-    hard = DiversityFilter(lambda d: d.key, size=2, least=0.0)
-    found = hard(designs, reward, weight)
-    # the second was not measured: it is no member; the fourth is the third that was
-    np.testing.assert_array_equal(found, [1.0, 0.0, 1.0, 0.0, -1.0, 0.2])
-    other = DiversityFilter(lambda d: d.key, size=2, least=0.4)
-    other.restore(hard.state())
-    np.testing.assert_array_equal(other([Word("a")], np.ones(1), np.ones(1)), [0])
-    np.testing.assert_array_equal(other([Word("a")], np.full(1, 0.3), np.ones(1)), [0.3])
