@@ -71,13 +71,13 @@ class Timed:
 
 def bench_molecules(prior: str | None, options: Options) -> None:
     """Print the figures; `prior` is a directory or a shipped prior's name."""
+    device = Machine(device=options.device or "auto").resolve()  # refused before minutes are spent
     folder = find(Path(prior or "zinc250k"))
     env, policy = network(folder)
     cores = options.workers or os.cpu_count() or 1
     torch.set_num_threads(cores)
     found: dict[str, Any] = {"prior": str(folder), "cores": cores, "sampling": []}
     found["memory_mb"] = memory(folder)  # first: it is the largest child so far
-    device = Machine(device=options.device or "auto").resolve()
     policy.to(device)
     found["device"] = str(device)
     for batch in BATCHES if device.type == "cpu" else LARGE:

@@ -195,7 +195,7 @@ def pmo(
 
 
 @app.command()
-@with_options(only=(*TOLD, "workers"))
+@with_options(only=(*TOLD, "device", "workers"))
 def molecules(
     options: Options,
     prior: Annotated[str | None, typer.Option(help="A prior; the shipped one without it.")] = None,

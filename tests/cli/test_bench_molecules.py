@@ -28,3 +28,8 @@ def test_the_timed_oracle_is_qed() -> None:
 def test_a_prior_that_is_not_there(capsys: pytest.CaptureFixture[str]) -> None:
     assert invoke(["bench", "molecules", "--prior", "nowhere"]) == 3
     assert "no prior of that name is shipped" in capsys.readouterr().err
+
+
+def test_a_device_that_is_not_there(capsys: pytest.CaptureFixture[str]) -> None:
+    assert invoke(["bench", "molecules", "--device", "cuda:63"]) == 3
+    assert "device 'cuda:63' is not there" in capsys.readouterr().err
