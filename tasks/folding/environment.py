@@ -82,12 +82,12 @@ class Chain:
     @property
     def num_actions(self) -> int:
         """A = Z: the Z - 1 directions other than back, and GIVE_UP."""
-        return self._place.size
+        return self.place.size
 
     @property
     def give_up(self) -> int:
         """The last action, legal exactly where nothing else is (trapped, or done)."""
-        return self._place.size - 1
+        return self.place.size - 1
 
     @property
     def max_steps(self) -> int:
@@ -97,7 +97,7 @@ class Chain:
     @property
     def obs_size(self) -> int:
         """F, see `Describe`; where lines are limited also those left, and how many a turn adds."""
-        return self._describe.size + (self._place.size if self._lines else 0)
+        return self._describe.size + (self.place.size if self._lines else 0)
 
     @cached_property
     def scale(self) -> float:
@@ -105,53 +105,53 @@ class Chain:
         return -bound(self.sequence, self.lattice, self.matrix) or 1.0
 
     @cached_property
-    def _place(self) -> Lattice:
+    def place(self) -> Lattice:
         return lattice_named(self.lattice)
 
     @cached_property
-    def _sticky(self) -> list[bool]:
+    def sticky(self) -> list[bool]:
         """[L] which residues are hydrophobic, in the order they are placed."""
         letters = hp_string(self.sequence)
-        return [letters[residue] == "H" for residue in self._order.order]
+        return [letters[residue] == "H" for residue in self.order.order]
 
     @cached_property
     def _around(self) -> Surroundings:
-        order = self._order.order
+        order = self.order.order
         pairs = self._pairs[order][:, order]
         if self.grow != "middle":
-            return Surroundings(self._place, pairs, self._sticky)
+            return Surroundings(self.place, pairs, self.sticky)
         # it looks around the last cell given; where that end is repeated there, rows come later
         later = np.concatenate([np.zeros((1, len(order))), pairs])
-        return Surroundings(self._place, later, [*self._sticky, False])
+        return Surroundings(self.place, later, [*self.sticky, False])
 
     @cached_property
     def _describe(self) -> Describe:
-        sticky = np.array(self._sticky, dtype=np.float64)[self._order.order.argsort()]  # by residue
-        given = (self._place, self._pairs, sticky, self.window, self.scale)
-        return Describe(*given, self._order)
+        sticky = np.array(self.sticky, dtype=np.float64)[self.order.order.argsort()]  # by residue
+        given = (self.place, self._pairs, sticky, self.window, self.scale)
+        return Describe(*given, self.order)
 
     @cached_property
     def _pairs(self) -> Floats:
         return matrix_named(self.matrix).pairs(self.sequence)
 
     @cached_property
-    def _order(self) -> Order:
+    def order(self) -> Order:
         return Order(len(self.sequence), self.grow)
 
     @cached_property
     def _spelling(self) -> Spelling:
         palindrome = self.sequence == self.sequence[::-1]
-        return Spelling(self._place, self._order, self.symmetric, palindrome)
+        return Spelling(self.place, self.order, self.symmetric, palindrome)
 
     @cached_property
     def _gains(self) -> list[float]:
-        return self._order.gains(self._pairs, self._place)
+        return self.order.gains(self._pairs, self.place)
 
     @cached_property
     def _lines(self) -> Lines | None:
         """Counts the lines of the core where they are limited, by `compact` or `margin`."""
         limited = self.compact > 0 or self.margin is not None
-        return Lines(self._place, hp_string(self.sequence)) if limited else None
+        return Lines(self.place, hp_string(self.sequence)) if limited else None
 
     @cached_property
     def _widest(self) -> float:
@@ -172,20 +172,20 @@ class Chain:
         """Return what is around the end that grows next [B, 4, Z]."""
         if self.grow != "middle":
             return self._around(cells)
-        head = self._order.heads[cells.shape[1]]
+        head = self.order.heads[cells.shape[1]]
         return self._around(torch.cat([cells, cells[:, head : head + 1]], dim=1))
 
     def reset(
         self, batch_size: int, device: torch.device, generator: torch.Generator | None = None
     ) -> Growth:
         """Return B chains of two residues, joined by the first letter."""
-        frames = frames_on(self._place, device)
+        frames = frames_on(self.place, device)
         cells = torch.zeros(batch_size, 2, dtype=torch.int32, device=device)
-        cells[:, 1] = int(self._place.deltas[0])
-        ends = self._order.first_frames(self._place)
+        cells[:, 1] = int(self.place.deltas[0])
+        ends = self.order.first_frames(self.place)
         zero = torch.zeros(batch_size, dtype=torch.int64, device=device)
         heads = torch.stack([frames.steps[0], torch.zeros_like(frames.steps[0])][: len(ends)])
-        breaking = self._place.breaking
+        breaking = self.place.breaking
         start = int(breaking.after[0, 0]) if self.symmetric else len(breaking.legal) - 1
         lines, spread = self._first_lines(batch_size, device)
         head = heads.expand(batch_size, len(ends), 3)
@@ -194,7 +194,7 @@ class Chain:
             cells=cells,
             near=self._near(cells),
             head=head,
-            core=heads[0] * float(self._sticky[1]) + torch.zeros_like(zero)[:, None],
+            core=heads[0] * float(self.sticky[1]) + torch.zeros_like(zero)[:, None],
             frame=torch.stack([zero + int(frame) for frame in ends], dim=1),
             broken=zero + start,
             last=torch.stack([zero] * len(ends), dim=1),
@@ -212,8 +212,8 @@ class Chain:
         if self._lines is None:
             return spread[:, None, None][:, :0, :0], spread
         lines = torch.zeros(count, 0, self._lines.directions, dtype=torch.int64, device=device)
-        points = torch.tensor([[0, 0, 0], self._place.vectors[0]], device=device)
-        for sticky, point in zip(self._sticky[:2], points, strict=True):
+        points = torch.tensor([[0, 0, 0], self.place.vectors[0]], device=device)
+        for sticky, point in zip(self.sticky[:2], points, strict=True):
             if sticky:
                 own = self._lines.through(point[None])
                 spread = spread + (own != lines).all(1).sum(1)
@@ -225,7 +225,7 @@ class Chain:
         if self._lines is None:
             none = heads.new_zeros(len(heads), 0, 0, dtype=torch.int64)
             return none, none.flatten(1)
-        return self._lines.ahead(heads[:, self._order.sides[placed]], lines)
+        return self._lines.ahead(heads[:, self.order.sides[placed]], lines)
 
     def done(self, state: Growth, /) -> Tensor:
         """Return [B], True where the chain is complete or the walker gave up."""
@@ -234,17 +234,27 @@ class Chain:
 
     def mask(self, state: Growth, /) -> Tensor:
         """Return [B, A]: free points, one of each symmetric set; GIVE_UP where there is none."""
-        frames = frames_on(self._place, state.cells.device)
+        return self.moves(state, self.free(state))
+
+    def free(self, state: Growth) -> Tensor:
+        """Return [B, Z] by letter which points the next residue may lie on."""
+        frames = frames_on(self.place, state.cells.device)
         free = (state.near[:, TAKEN] == 0) & frames.legal[state.broken]  # [B, Z] by letter
         placed = min(state.cells.shape[1], len(self.sequence) - 1)
-        if self.lookahead and self._order.onwards[placed]:
+        if self.lookahead and self.order.onwards[placed]:
             free = free & (state.near[:, EXITS] > 0)
         if self.prune is not None:
             reach = state.energy + self._gains[placed] <= self.prune + 1e-4
             free = free & reach[:, None]
-        if self._lines is not None and self._sticky[placed]:
+        if self._lines is not None and self.sticky[placed]:
             free = free & (state.spread[:, None] + state.wider <= self._widest)
-        frame = state.frame[:, self._order.sides[placed]]
+        return free
+
+    def moves(self, state: Growth, free: Tensor) -> Tensor:
+        """Return the mask [B, A] where these points [B, Z] are free."""
+        frames = frames_on(self.place, state.cells.device)
+        placed = min(state.cells.shape[1], len(self.sequence) - 1)
+        frame = state.frame[:, self.order.sides[placed]]
         moves = free.gather(1, frames.letters[frame]) & ~self.done(state)[:, None]
         return torch.cat([moves, ~moves.any(1, keepdim=True)], dim=1)
 
@@ -253,8 +263,8 @@ class Chain:
         placed = state.cells.shape[1]
         if placed >= len(self.sequence):
             return state
-        frames = frames_on(self._place, state.cells.device)
-        side, beside = self._order.sides[placed], self._order.heads[placed]
+        frames = frames_on(self.place, state.cells.device)
+        side, beside = self.order.sides[placed], self.order.heads[placed]
         stuck = state.stuck | (action == self.give_up)
         moved, turn = ~stuck, action.clamp(max=self.give_up - 1)
         frame, last = state.frame[:, side], state.last[:, side]
@@ -263,7 +273,7 @@ class Chain:
         cell = state.cells[:, beside] + frames.deltas[letter] * moved
         cells = torch.cat([state.cells, cell[:, None]], dim=1)
         lines, spread = state.lines, state.spread
-        if self._lines is not None and self._sticky[placed]:
+        if self._lines is not None and self.sticky[placed]:
             rows = torch.arange(len(letter), device=letter.device)
             lines = torch.cat([lines, state.ahead[rows, letter][:, None]], dim=1)
             spread = spread + state.wider[rows, letter] * moved
@@ -275,7 +285,7 @@ class Chain:
             cells=cells,
             near=self._near(cells) if placed + 1 < len(self.sequence) else state.near,
             head=heads,
-            core=state.core + head * moved[:, None] if self._sticky[placed] else state.core,
+            core=state.core + head * moved[:, None] if self.sticky[placed] else state.core,
             frame=_put(state.frame, side, turned),
             broken=torch.where(moved, frames.after[state.broken, letter], state.broken),
             last=_put(state.last, side, torch.where(moved, turn, last)),
@@ -289,9 +299,9 @@ class Chain:
 
     def observe(self, state: Growth, /) -> Tensor:
         """Return [B, F] float32, see `Describe`."""
-        frames = frames_on(self._place, state.cells.device)
+        frames = frames_on(self.place, state.cells.device)
         placed = state.cells.shape[1]
-        side, count = self._order.sides[placed], sum(self._sticky[:placed])
+        side, count = self.order.sides[placed], sum(self.sticky[:placed])
         frame, last = state.frame[:, side], state.last[:, side]
         away = state.core - state.head[:, side] * count  # the rest of the chain, from the head
         way = (frames.back[frame] @ away[:, :, None]).squeeze(2)
@@ -301,7 +311,7 @@ class Chain:
             return seen
         new = state.wider.gather(1, letters)
         left = (math.floor(self._widest) - state.spread)[:, None]
-        return torch.cat([seen, left / self._place.size, new.float()], dim=1)
+        return torch.cat([seen, left / self.place.size, new.float()], dim=1)
 
     def potential(self, state: Growth, /) -> Tensor:
         """Return [B] the contacts so far as a share of the bound: 0 at reset, at most 1."""
@@ -316,7 +326,7 @@ class Chain:
         letters = self._spelling.letters(np.minimum(chosen, self.give_up - 1))
         return [
             None if lost else Fold(self.sequence, self.lattice, text)
-            for lost, text in zip(trapped.tolist(), spelled(letters, self._place), strict=True)
+            for lost, text in zip(trapped.tolist(), spelled(letters, self.place), strict=True)
         ]
 
     def encode(

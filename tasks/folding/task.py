@@ -24,6 +24,7 @@ from tasks.folding.growth import Grow
 from tasks.folding.lattices import lattice_named
 from tasks.folding.proposer import PullMoves
 from tasks.folding.sequence import parse_sequence
+from tasks.folding.threading import Threaded
 from tasks.folding.view import show
 
 _TRUST = 1.0  # in the policy that grows the chains on which ladders begin, see `enriched`
@@ -41,6 +42,7 @@ def task(
     prune: float | None = None,
     compact: float = 0.0,
     margin: int | None = None,
+    cores: int | None = None,
     search: Literal["replica_exchange", "pull_moves", "enrichment"] = "replica_exchange",
     search_steps: int = 0,
     search_threads: int = 0,
@@ -57,7 +59,9 @@ def task(
     `window` is how many residues it sees ahead, `grow` where the chain begins: start, end or
     middle. Walks that can no longer reach an energy of `prune` give up, and HP chains whose core
     lies too wide for a share `compact` of the bound on the energy are not grown; with `margin`
-    neither are those too wide to come within so many contacts of the best fold found. `search` is
+    neither are those too wide to come within so many contacts of the best fold found. With
+    `cores`, each walk is led through a compact core drawn for it, of those with at most so many
+    bonds less than the most compact one (see `Threaded`). `search` is
     what the proposer does, and `search_steps` how long: proposals a ladder in each call (0:
     16,000,000, fewer beyond 64 and up to 40 residues), steps of a walk (0: 200) or chains grown
     together (0: 1,000); `search_threads` 0 is one a core. Where the campaign has a budget, replica
@@ -71,7 +75,7 @@ def task(
     chain = parse_sequence(sequence, energies.alphabet)
     least = bound(chain, lattice, energies)
     goal = least if target_energy is None else max(least, target_energy)
-    _check_limits(compact, margin, energies)
+    _check_limits(compact, margin, cores, energies)
     if density < 0:
         raise InputError(f"density is {density}, expected a number of populations, 0 for none")
     if grown < 0:
@@ -82,7 +86,7 @@ def task(
     straight = Fold(chain, lattice, place.letters[0] * (len(chain) - 1))
     return Task(
         name="folding",
-        environment=env,
+        environment=env if cores is None else Threaded(env, cores),
         parse=partial(parse_fold, sequence=chain, lattice=lattice),
         show=partial(show, matrix=name, proven=proof.by_enumeration),
         draw=partial(draw, matrix=name, proven=proof.by_enumeration),
@@ -96,14 +100,19 @@ def task(
     )
 
 
-def _check_limits(compact: float, margin: int | None, matrix: Matrix) -> None:
+def _check_limits(compact: float, margin: int | None, cores: int | None, matrix: Matrix) -> None:
     if not 0 <= compact <= 1:
         raise InputError(f"compact is {compact}, expected a share of the bound, 0 to 1")
     if margin is not None and margin < 0:
         raise InputError(f"margin is {margin}, expected a number of contacts, 0 or more")
-    if matrix.name != "hp" and (compact or margin is not None):
-        given = f"compact = {compact}" if compact else f"margin = {margin}"
-        raise InputError(f'{given} is for matrix = "hp"; leave it out')
+    if cores is not None and cores < 0:
+        raise InputError(f"cores is {cores}, expected a number of bonds, 0 or more")
+    limits = {"compact": compact or None, "margin": margin, "cores": cores}
+    given = [f"{name} = {value}" for name, value in limits.items() if value is not None]
+    if matrix.name != "hp" and given:
+        raise InputError(f'{given[0]} is for matrix = "hp"; leave it out')
+    if cores is not None and len(given) > 1:
+        raise InputError(f"{given[0]} says less than {given[-1]} does; leave it out")
 
 
 def _proposer(

@@ -238,7 +238,7 @@ def test_the_walker_sees_the_lines_that_are_left(name: str) -> None:
     env = Chain(SEQUENCE, name, grow="middle", compact=0.2)
     size, generator = lattice_named(name).size, torch.Generator().manual_seed(0)
     state = env.reset(6, CPU)
-    lines, order = Lines(lattice_named(name), SEQUENCE), env._order
+    lines, order = Lines(lattice_named(name), SEQUENCE), env.order
     known = _unpacked(name, 12)
     most = int(lines.most(-0.2 * env.scale) + 1e-4)
     for placed in range(2, len(SEQUENCE)):
