@@ -33,7 +33,8 @@ from tasks.folding.recheck import recheck
 
 Changes = Mapping[str, Any]
 ROOMY: Changes = {  # beside `fold_samples.toml`, where a residue has more than four neighbours
-    "task.compact": 0.5, "task.margin": 4, "learner.sigma": 80.0, "campaign.restart": 100,
+    "task.grow": "start", "task.compact": 0.0, "task.cores": 2,
+    "learner.sigma": 80.0, "campaign.restart": 100,
 }  # fmt: skip
 SAMPLED = ("2D-20A", "2D-20B", "2D-24", "2D-25", "2D-36", "2D-48", "2D-50")
 ABLATED = ("2D-36", "2D-48", "3D-Harvard1", "TRI-36")

@@ -115,7 +115,7 @@ class Campaign:
 
     def ask(self) -> Batch:
         """Return B sampled rows and the proposer's designs; nothing is judged yet."""
-        env = self.rehearsal.narrow()
+        env = self.task.environment
         trajectory = rollout(
             env,
             self.learner.policy,
@@ -136,7 +136,7 @@ class Campaign:
         given: Mapping[str, Any] | None = None,
     ) -> Batch:
         """Return the batch that given actions make, as the policy sees it now."""
-        env, policy, device = self.rehearsal.narrow(), self.learner.policy, self.device
+        env, policy, device = self.task.environment, self.learner.policy, self.device
         with torch.no_grad():
             trajectory = replay(env, policy, actions, device=device, **(given or {}))
         actions, given = trajectory.actions.tolist(), trajectory.given

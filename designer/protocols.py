@@ -70,8 +70,6 @@ class Environment(Protocol[S, D_co]):
     * ``reward(state, action, next) -> [B] float32``: what a step paid. Without a `potential`, its
       running sum is the potential: each step is credited with what comes after it, and the
       objective stays what it is.
-    * ``narrowed(best) -> Environment | None``: the same with a mask that also spares what cannot
-      come near the best designs of this attempt (best first; none at its start); None for no other.
     * ``agent(state) -> [B] int64``: who makes the next choice, where several act in turn.
     * ``num_values``, above 0 where real numbers go with each choice: then `step` takes them as a
       third argument [B, K], and `decode` as ``values=`` [N][T][K]. ``valued(state, action) -> [B]

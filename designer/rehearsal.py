@@ -27,27 +27,11 @@ class Rehearsal:
     def __init__(self, task: Task, settings: Settings, device: torch.device) -> None:
         self.settings, self.device = settings, device
         self.env, self.parse = task.environment, task.parse
+        self.encode = getattr(task.environment, "encode", None)  # spells designs
+        self.guess = getattr(task.environment, "guess", None)  # guesses spellings
         self.elites = Elites(settings.elites, focus=settings.focus, newest=settings.newest)
         self.archive = Archive(settings.keep)
         self._walked: dict[str, Trajectory] = {}  # how the environment sees elites, by key
-
-    @property
-    def encode(self) -> Any:
-        """What spells designs, None where the environment cannot."""
-        return getattr(self.env, "encode", None)
-
-    @property
-    def guess(self) -> Any:
-        """What guesses spellings, None where the environment does not."""
-        return getattr(self.env, "guess", None)
-
-    def narrow(self) -> Any:
-        """Return the environment as the elites narrow it; where it is another, walks are too."""
-        best = [elite.design for elite in self.elites.best(1)]
-        other = self.env.narrowed(best) if hasattr(self.env, "narrowed") else None
-        if other is not None:
-            self.env, self._walked = other, {}
-        return self.env
 
     def forget(self) -> None:
         """Begin with no elites again; what is to be reported stays."""

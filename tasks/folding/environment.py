@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
@@ -63,8 +63,7 @@ class Chain:
     `grow` says where the chain begins: at its start, at its end, or in the middle, where the two
     ends take turns. With `prune`, a walk that can no longer reach this energy gives up. With
     `compact`, HP chains make no move after which the lines that their core lies on leave less
-    than this share of the bound within reach (see `Lines`); with `margin` also none after which
-    they leave no energy within so many contacts of the best one `found` (see `narrowed`).
+    than this share of the bound within reach (see `Lines`).
     """
 
     sequence: str
@@ -76,8 +75,6 @@ class Chain:
     grow: Grow = "start"
     prune: float | None = None
     compact: float = 0.0
-    margin: int | None = None
-    found: float = 0.0
 
     @property
     def num_actions(self) -> int:
@@ -149,24 +146,15 @@ class Chain:
 
     @cached_property
     def _lines(self) -> Lines | None:
-        """Counts the lines of the core where they are limited, by `compact` or `margin`."""
-        limited = self.compact > 0 or self.margin is not None
-        return Lines(self.place, hp_string(self.sequence)) if limited else None
+        """Counts the lines of the core where `compact` limits them."""
+        return Lines(self.place, hp_string(self.sequence)) if self.compact > 0 else None
 
     @cached_property
     def _widest(self) -> float:
         """On how many lines a core may lie."""
         if self._lines is None:
             return math.inf
-        near = math.inf if self.margin is None else self.found + self.margin
-        return self._lines.most(min(-self.compact * self.scale, near)) + 1e-4
-
-    def narrowed(self, best: Sequence[Fold]) -> Chain | None:
-        """Return the environment whose `margin` counts from the first fold; None: this one does."""
-        if self.margin is None:
-            return None
-        found = -float(len(best[0].contacts)) if best else 0.0
-        return None if found == self.found else replace(self, found=found)
+        return self._lines.most(-self.compact * self.scale) + 1e-4
 
     def _near(self, cells: Tensor) -> Tensor:
         """Return what is around the end that grows next [B, 4, Z]."""

@@ -41,7 +41,6 @@ def task(
     grow: Grow = "start",
     prune: float | None = None,
     compact: float = 0.0,
-    margin: int | None = None,
     cores: int | None = None,
     search: Literal["replica_exchange", "pull_moves", "enrichment"] = "replica_exchange",
     search_steps: int = 0,
@@ -54,35 +53,34 @@ def task(
 
     `sequence` is an HP string, a protein in the 20-letter code, or letters of the matrix's own
     alphabet; `lattice` square, triangular, cubic or fcc; `matrix` the contact energy that guides
-    growth and search: hp, mj, mj-reduced, or a file. `symmetric` lets each fold be grown in one
-    of its symmetric forms only, `lookahead` keeps the walker out of points without an exit,
-    `window` is how many residues it sees ahead, `grow` where the chain begins: start, end or
-    middle. Walks that can no longer reach an energy of `prune` give up, and HP chains whose core
-    lies too wide for a share `compact` of the bound on the energy are not grown; with `margin`
-    neither are those too wide to come within so many contacts of the best fold found. With
-    `cores`, each walk is led through a compact core drawn for it, of those with at most so many
-    bonds less than the most compact one (see `Threaded`). `search` is
-    what the proposer does, and `search_steps` how long: proposals a ladder in each call (0:
-    16,000,000, fewer beyond 64 and up to 40 residues), steps of a walk (0: 200) or chains grown
-    together (0: 1,000); `search_threads` 0 is one a core. Where the campaign has a budget, replica
-    exchange begins from the best of `grown` chains that the policy grows together. The run ends at
-    a fold of `target_energy`, or without one at a fold that is proven optimal. With `density`, it
-    also writes density.csv: how many folds have each energy, estimated from so many populations of
-    1,000 chains. Raises InputError for a bad sequence, lattice or matrix.
+    growth and search: hp, mj, mj-reduced, or a file. `symmetric` lets each fold be grown in one of
+    its symmetric forms only, `lookahead` keeps the walker out of points without an exit, `window`
+    is how many residues it sees ahead, `grow` where the chain begins: start, end or middle. Walks
+    that can no longer reach an energy of `prune` give up, and HP chains whose core lies too wide
+    for a share `compact` of the bound on the energy are not grown. With `cores`, each walk is led
+    through a compact core drawn for it, of those with at most so many bonds less than the most
+    compact one (see `Threaded`). `search` is what the proposer does, and `search_steps` how long:
+    proposals a ladder in each call (0: 16,000,000, fewer beyond 64 and up to 40 residues), steps of
+    a walk (0: 200) or chains grown together (0: 1,000); `search_threads` 0 is one a core. Where the
+    campaign has a budget, replica exchange begins from the best of `grown` chains that the policy
+    grows together. The run ends at a fold of `target_energy`, or without one at a fold that is
+    proven optimal. With `density`, it also writes density.csv: how many folds have each energy,
+    estimated from so many populations of 1,000 chains. Raises InputError for a bad sequence,
+    lattice or matrix.
     """
     place, name = lattice_named(lattice), str(matrix)
     energies = matrix_named(name)
     chain = parse_sequence(sequence, energies.alphabet)
     least = bound(chain, lattice, energies)
     goal = least if target_energy is None else max(least, target_energy)
-    _check_limits(compact, margin, cores, energies)
+    _check_limits(compact, cores, energies)
     if density < 0:
         raise InputError(f"density is {density}, expected a number of populations, 0 for none")
     if grown < 0:
         raise InputError(f"grown is {grown}, expected a number of chains, 0 for none")
     certain = partial(nothing_below, chain, lattice, name)
     proof = Proof(least, certain if target_energy is None else None)
-    env = Chain(chain, lattice, name, symmetric, lookahead, window, grow, prune, compact, margin)
+    env = Chain(chain, lattice, name, symmetric, lookahead, window, grow, prune, compact)
     straight = Fold(chain, lattice, place.letters[0] * (len(chain) - 1))
     return Task(
         name="folding",
@@ -100,19 +98,16 @@ def task(
     )
 
 
-def _check_limits(compact: float, margin: int | None, cores: int | None, matrix: Matrix) -> None:
+def _check_limits(compact: float, cores: int | None, matrix: Matrix) -> None:
     if not 0 <= compact <= 1:
         raise InputError(f"compact is {compact}, expected a share of the bound, 0 to 1")
-    if margin is not None and margin < 0:
-        raise InputError(f"margin is {margin}, expected a number of contacts, 0 or more")
     if cores is not None and cores < 0:
         raise InputError(f"cores is {cores}, expected a number of bonds, 0 or more")
-    limits = {"compact": compact or None, "margin": margin, "cores": cores}
-    given = [f"{name} = {value}" for name, value in limits.items() if value is not None]
-    if matrix.name != "hp" and given:
-        raise InputError(f'{given[0]} is for matrix = "hp"; leave it out')
-    if cores is not None and len(given) > 1:
-        raise InputError(f"{given[0]} says less than {given[-1]} does; leave it out")
+    if matrix.name != "hp" and (compact or cores is not None):
+        given = f"compact = {compact}" if compact else f"cores = {cores}"
+        raise InputError(f'{given} is for matrix = "hp"; leave it out')
+    if compact and cores is not None:
+        raise InputError(f"cores = {cores} says more than compact = {compact}; leave compact out")
 
 
 def _proposer(

@@ -53,6 +53,10 @@ class Threaded:
     chain: Chain
     slack: int = 0
 
+    def __post_init__(self) -> None:
+        if not any(self.chain.sticky):
+            raise InputError("a chain without hydrophobic residues has no core; leave cores out")
+
     @property
     def num_actions(self) -> int:
         """A, as of the chain."""
@@ -78,10 +82,6 @@ class Threaded:
         """
         chain, place = self.chain, self.chain.place
         sticky = np.array(chain.sticky)
-        if not sticky.any():
-            raise InputError(
-                "this chain has no hydrophobic residue, so it has no core; leave cores out"
-            )
         parity = (chain.order.order - chain.order.order[0]) % 2
         even, odd = (int((sticky & (parity == k)).sum()) for k in (0, 1))
         fitting = even if place.bipartite else even + odd if place.name == "fcc" else None

@@ -209,29 +209,6 @@ def test_compact_walks_are_all_that_can_be_low_enough(name: str, length: int, gr
         assert [row is not None for row in grown] == fits
 
 
-@pytest.mark.parametrize(("name", "length"), [("square", 10), ("triangular", 7), ("cubic", 7)])
-def test_a_margin_keeps_what_may_come_so_near_to_the_best(name: str, length: int) -> None:
-    """As a share of the bound would; before anything is found, and after, nothing changes."""
-    sequence = SEQUENCE[:length]
-    first = Chain(sequence, name, margin=1)
-    folds = [fold for fold in first.decode(every_walk(first)[0]) if fold is not None]
-    assert len(folds) == len(every_walk(Chain(sequence, name))[0])
-    best = max(folds, key=lambda fold: len(fold.contacts))
-    env = first.narrowed([best])
-    assert env is not None and env.obs_size == first.obs_size
-    assert first.narrowed([]) is env.narrowed([best]) is None
-    assert env.narrowed([]) == first and Chain(sequence, name).narrowed([best]) is None
-    check_environment(env, batch_size=8)
-    low = 1 - len(best.contacts)
-    fits = [_room(fold) <= low for fold in folds]
-    assert 0 < len(every_walk(env)[0]) == sum(fits) < len(fits)
-    assert [row is not None for row in env.encode(folds)] == fits
-    both = Chain(sequence, name, margin=1, compact=1.0).narrowed([best])
-    assert both is not None
-    least = min(low, bound(sequence, name))
-    assert [row is not None for row in both.encode(folds)] == [_room(f) <= least for f in folds]
-
-
 @pytest.mark.parametrize("name", LATTICES)
 def test_the_walker_sees_the_lines_that_are_left(name: str) -> None:
     """Counted anew from the points: those left, and those that each turn would add."""

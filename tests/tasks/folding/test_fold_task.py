@@ -99,10 +99,17 @@ def test_compact_is_a_share_of_the_bound_of_hp_contacts() -> None:
             task("HPPHPPHPPH", compact=share)
     with pytest.raises(InputError, match=r"compact = 0\.5 is for matrix"):
         task(PROTEIN, matrix="mj", compact=0.5)
-    with pytest.raises(InputError, match="margin is -1, expected a number of contacts"):
-        task("HPPHPPHPPH", margin=-1)
-    with pytest.raises(InputError, match='margin = 0 is for matrix = "hp"'):
-        task(PROTEIN, matrix="mj", margin=0)
+
+
+def test_cores_are_for_hp_chains_and_leave_nothing_for_compact_to_say() -> None:
+    with pytest.raises(InputError, match="cores is -1, expected a number of bonds"):
+        task("HPPHPPHPPH", cores=-1)
+    with pytest.raises(InputError, match='cores = 0 is for matrix = "hp"'):
+        task(PROTEIN, matrix="mj", cores=0)
+    with pytest.raises(InputError, match=r"cores = 1 says more than compact = 0\.5"):
+        task("HPPHPPHPPH", cores=1, compact=0.5)
+    with pytest.raises(InputError, match="without hydrophobic residues"):
+        task("PPPPP", cores=1)
 
 
 def test_the_task_is_registered() -> None:

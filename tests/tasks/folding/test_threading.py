@@ -146,5 +146,5 @@ def test_cores_are_drawn_from_the_seed_and_given_back() -> None:
 
 
 def test_a_chain_without_hydrophobic_residues_has_no_core() -> None:
-    with pytest.raises(InputError, match="hydrophobic"):
-        Threaded(Chain("PPPPP", "square")).reset(2, CPU)
+    with pytest.raises(InputError, match="hydrophobic residues"):
+        Threaded(Chain("PPPPP", "square"))
