@@ -42,9 +42,11 @@ def pipeline(parts: Parts, warm_up: int = 3, steps: int = 20) -> dict[str, float
         store = Store(Path(folder) / "campaign.sqlite")
         campaign = parts.campaign(store)
         proposer = campaign.task.proposer
-        timed = proposer and _timed(proposer, "propose", clock)
-        campaign.task = dataclasses.replace(campaign.task, proposer=timed)
-        campaign.rehearsal.env = _Timed(campaign.rehearsal.env, {"decode": "decode"}, clock)
+        campaign.task = dataclasses.replace(
+            campaign.task,
+            environment=_Timed(campaign.task.environment, {"decode": "decode"}, clock),
+            proposer=proposer and _timed(proposer, "propose", clock),
+        )
         campaign.objective = _timed(campaign.objective, "score", clock)  # type: ignore[assignment]
         learns = {"update": "learn", "imitate": "learn"}
         campaign.learner = _Timed(campaign.learner, learns, clock)
