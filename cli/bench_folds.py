@@ -50,6 +50,7 @@ VARIANTS: dict[str, Changes | None] = {  # beside PLAIN; None: the file as it is
     "no elites": {"campaign.replay": 0},
     "potential": {"learner.shaping": 1.0},
     "compact cores": {"task.compact": 0.5},
+    "led through cores": {"task.cores": 2},
     "from the end": {"task.grow": "end"},
     "from the middle": {"task.grow": "middle"},
     "risk-seeking": {"learner.kind": "risk_seeking"},
