@@ -94,6 +94,11 @@ class Threaded:
             raise InputError("no compact core was found for this chain; leave cores out")
         return torch.from_numpy(np.concatenate(groups)), sizes.cumsum(0) - sizes, sizes
 
+    @cached_property
+    def _tables(self) -> dict[torch.device, list[Tensor]]:
+        """`_cores` on each device where they were drawn from."""
+        return {}
+
     def start(self, state: Threading, /) -> Tensor:
         """Return [B, h] int64 the packed points of each walk's core."""
         shifts = torch.arange(0, 3 * WORD, WORD, device=state.core.device)
@@ -122,7 +127,9 @@ class Threaded:
         self, batch_size: int, device: torch.device, generator: torch.Generator | None
     ) -> Tensor:
         """Return cores [B, h], packed."""
-        cores, begins, sizes = (table.to(device) for table in self._cores)
+        if device not in self._tables:
+            self._tables[device] = [table.to(device) for table in self._cores]
+        cores, begins, sizes = self._tables[device]
         where = generator.device if generator is not None else device
         chance = torch.rand(2, batch_size, generator=generator, device=where).double().to(device)
         group = (chance[0] * len(sizes)).long()
