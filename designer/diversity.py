@@ -17,9 +17,8 @@ from designer.errors import InputError
 from designer.protocols import Floats, Task
 from designer.settings import BucketShape, Settings
 
-SHAPES: dict[
-    BucketShape, Callable[[float], float]
-] = {  # share that is left, of how full a class is
+# the share that is left, of how full a class is
+SHAPES: dict[BucketShape, Callable[[float], float]] = {
     "step": lambda full: float(full < 1),
     "linear": lambda full: max(0.0, 1 - full),
     "sigmoid": lambda full: 1 / (1 + exp(min((2 * full - 1) / 0.15, 700.0))),

@@ -47,7 +47,8 @@ class Threaded:
     The number of bonds is drawn first, evenly, then a core that has so many. A move keeps to the
     core if a hydrophobic residue comes into it and another one does not, if the next hydrophobic
     one can still come there, and if no point of the core is left behind that nothing can enter.
-    Raises InputError where the chain has no hydrophobic residue or no core that fits.
+    Raises InputError where the chain has no hydrophobic residue, and the first draw where no core
+    fits.
     """
 
     chain: Chain
@@ -109,6 +110,7 @@ class Threaded:
         batch_size: int,
         device: torch.device,
         generator: torch.Generator | None = None,
+        *,
         start: Tensor | None = None,
     ) -> Threading:
         """Return B chains of two residues; `start` [B, h] are the cores, else they are drawn."""

@@ -47,10 +47,8 @@ def test_the_most_compact_cores_have_the_bonds_that_are_known(
 
 
 def test_no_two_cores_are_one_under_symmetry() -> None:
-    """Of 2 x 3 points in a row of blocks: every core of six cells, counted by hand as polyominoes.
-
-    Six cells have at most 7 bonds (the 2 x 3 block alone); with 6 bonds there are eight free
-    hexominoes that hold one square of four, of which those with three cells of each parity fit.
+    """Six cells have at most 7 bonds, those of the 2 x 3 block; with 6 all hexominoes are found
+    that have three cells of each parity.
     """
     block, fewer = compact("square", 3, 3, 1)
     assert len(block) == 1

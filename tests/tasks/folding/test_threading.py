@@ -111,8 +111,59 @@ def test_what_is_left_and_what_is_seen(name: str, grow: Grow) -> None:
                 beside = {tuple((there + torch.from_numpy(s)).tolist()) for s in place.steps}
                 assert bool(seen[row, turn]) == (tuple(there.tolist()) in left)
                 assert round(float(seen[row, moves + turn]) * place.size) == len(beside & left)
+                ways = torch.tensor(sorted(left)) - there if left else torch.full((1, 3), 99)
+                far = float(bonds_between(ways.float(), place).min().clamp(max=10))
+                assert round(float(seen[row, 2 * moves + turn]) * 10) == far
         action = torch.multinomial(env.mask(state).float(), 1, generator=generator).squeeze(1)
         state = env.step(state, action)
+
+
+@pytest.mark.parametrize("grow", ["start", "middle"])
+@pytest.mark.parametrize("name", LATTICES)
+def test_the_mask_keeps_to_the_core_where_it_can_and_else_is_the_chains(
+    name: str, grow: Grow
+) -> None:
+    """Counted anew by points: into the core or out of it, in reach, and nothing left behind."""
+    sequence = "HHPHPPHHHPHPPHH"
+    env, place = Threaded(Chain(sequence, name, grow=grow), 1), lattice_named(name)
+    generator, strayed, kept = torch.Generator().manual_seed(2), 0, 0
+    state = env.reset(24, CPU, generator)
+    steps = [tuple(step) for step in place.steps.tolist()]
+    order = env.chain.order
+    for placed in range(2, len(sequence)):
+        mask, plain = env.mask(state), env.chain.mask(state.growth)
+        cells, side = unpacked(state.growth.cells.long()).tolist(), order.sides[placed]
+        ahead = [int(r) for r in order.ahead(len(sequence))[placed] if r >= 0]
+        coming = [j for j, residue in enumerate(ahead) if sequence[residue] == "H"]
+        loose = sum(sequence[r] == "H" for r in {0, len(sequence) - 1} & set(order.order[placed:]))
+        for row in (~env.done(state)).nonzero().flatten().tolist():
+            taken = {tuple(p) for p in cells[row]}
+            core = {tuple(p) for p in state.core[row].long().tolist()}
+            ends = [tuple(end) for end in state.growth.head[row].long().tolist()]
+            head, others = ends[side], [end for k, end in enumerate(ends) if k != side]
+            around = [_plus(head, step) for step in steps]
+            closed = taken - set(others)
+            ways = {p: loose + sum(_plus(p, step) not in closed for step in steps) for p in around}
+            dead = {p for p in around if p in core - taken and ways[p] < 2}
+            good = []
+            for turn, letter in enumerate(place.images[state.growth.frame[row, side], place.turns]):
+                point = around[letter]
+                fits = (point in core) == (sequence[ahead[0]] == "H")
+                if coming and coming[0] > 0:
+                    gaps = torch.tensor(sorted(core - taken)).reshape(-1, 3) - torch.tensor(point)
+                    bonds = bonds_between(gaps, place)
+                    even = (coming[0] - bonds) % 2 == 0 if place.bipartite else True
+                    fits = fits and bool(((bonds <= coming[0]) & even).any())
+                good.append(bool(plain[row, turn]) and fits and not dead - {point})
+            strayed, kept = strayed + (not any(good)), kept + any(good)
+            assert mask[row, :-1].tolist() == (good if any(good) else plain[row, :-1].tolist())
+        action = torch.multinomial(mask.float(), 1, generator=generator).squeeze(1)
+        state = env.step(state, action)
+    assert strayed > 0 and kept > 0
+
+
+def _plus(point: tuple[int, ...], step: tuple[int, ...]) -> tuple[int, ...]:
+    return tuple(a + b for a, b in zip(point, step, strict=True))
 
 
 @pytest.mark.parametrize("name", LATTICES)
