@@ -13,7 +13,7 @@ from typing import Any
 
 from cli.build import build
 from cli.options import Options
-from cli.output import as_object, as_text, write_files
+from cli.output import as_object, as_text, leading, write_files
 from cli.session import apply, create, reopened
 from designer import config, laboratory
 from designer.campaign import Campaign
@@ -68,11 +68,12 @@ def tell(path: Path, results: Path, options: Options) -> None:
             file=sys.stderr,
         )
         result = campaign.result("waiting")
-        write_files(campaign.task, result, run, options.top)
+        shown = leading(campaign.task, result.best, options.top, diverse=options.diverse)
+        write_files(campaign.task, result, run, shown)
         if options.as_json:
             print(json.dumps(as_object(campaign.task, result, path), allow_nan=False))
         else:
-            print(as_text(campaign.task, result, path, options.top))
+            print(as_text(campaign.task, result, path, shown))
 
 
 def read(

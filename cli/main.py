@@ -176,7 +176,7 @@ def ask(
 
 
 @app.command(rich_help_panel=PEOPLE)
-@with_options(only=("as_json", *LITTLE, "top"))
+@with_options(only=("as_json", *LITTLE, "top", "diverse"))
 def tell(
     directory: Directory,
     results: Annotated[
@@ -191,7 +191,7 @@ def tell(
 
 
 @app.command(rich_help_panel=LOOK)
-@with_options(only=("as_json", *LITTLE, "top"))
+@with_options(only=("as_json", *LITTLE, "top", "diverse"))
 def report(directory: Directory, options: Options) -> None:
     """Print what a run found so far and write its exports again."""
     from cli.session import report_on

@@ -47,6 +47,9 @@ Trust = Annotated[
     bool, _search("--allow-plugins", help="Run the user code that the campaign file names.")
 ]
 Top = Annotated[int, _output(metavar="N", help="Designs shown and drawn.", min=1)]
+Diverse = Annotated[
+    bool, _output(help="Show only the best design of each class (of molecules: each scaffold).")
+]
 AsJson = Annotated[bool, _output("--json", help="Print one JSON object instead of text.")]
 Quiet = Annotated[bool, _output("--quiet", "-q", help="No progress, only results and errors.")]
 Debug = Annotated[bool, _output("--debug", help="Show the traceback of an error.")]
@@ -65,6 +68,7 @@ class Options:
     grace: Grace = None
     assignments: Assignments = None
     top: Top = 10
+    diverse: Diverse = False
     as_json: AsJson = False
     quiet: Quiet = False
     debug: Debug = False

@@ -36,14 +36,26 @@ def as_object(task: Task, result: Result, run: Path, told: Told | None = None) -
     return found | ({"memory": result.memory} if result.memory else {})
 
 
-def as_text(task: Task, result: Result, run: Path, top: int, told: Told | None = None) -> str:
-    """Return the lines a person reads: the best designs, the first one drawn, where it all is."""
+def leading(task: Task, best: Sequence[Found], top: int, *, diverse: bool) -> list[Found]:
+    """Return the `top` best designs, best first; where `diverse`, the best of each class only."""
+    if not diverse or task.bucket is None:
+        return list(best[:top])
+    classes: dict[str, Found] = {}
+    for found in best:
+        classes.setdefault(task.bucket(task.parse(found.design)), found)
+    return list(classes.values())[:top]
+
+
+def as_text(
+    task: Task, result: Result, run: Path, shown: Sequence[Found], told: Told | None = None
+) -> str:
+    """Return the lines a person reads: designs `shown`, the first one drawn, where it all is."""
     lines = []
     if told is not None:
         lines += ["", *told.lines]
     elif result.best:
         lines += ["", task.show(task.parse(result.best[0].design)), ""]
-        lines += table(result.best[:top])
+        lines += table(shown)
         if (shared := ties(result)) > 1:
             lines += [f"{shared} of the {len(result.best)} designs kept share the best reward"]
     else:
@@ -83,9 +95,12 @@ def table(found: Sequence[Found]) -> list[str]:
 
 
 def write_files(
-    task: Task, result: Result, run: RunDirectory, top: int, told: Told | None = None
+    task: Task, result: Result, run: RunDirectory, shown: Sequence[Found], told: Told | None = None
 ) -> None:
-    """Write `best.csv`, `front.csv`, `progress.svg`, `best.svg` and what the task exports."""
+    """Write `best.csv`, `front.csv`, `progress.svg`, `best.svg` and what the task exports.
+
+    The last two are of the designs `shown`.
+    """
     for name, text in told.files.items() if told is not None else ():
         run.write(name, text)
     run.write("best.csv", _csv(result.best, task))
@@ -93,10 +108,10 @@ def write_files(
     drawn = progress(run.store.metrics())
     if drawn is not None:
         run.write("progress.svg", drawn)
-    shown = [task.parse(found.design) for found in result.best[:top]]
-    made = dict(task.exports(shown, result.best[:top])) if shown and task.exports else {}
-    if shown and "best.svg" not in made:  # some tasks draw it with what was measured
-        made["best.svg"] = task.draw(shown)
+    designs = [task.parse(found.design) for found in shown]
+    made = dict(task.exports(designs, shown)) if designs and task.exports else {}
+    if designs and "best.svg" not in made:  # some tasks draw it with what was measured
+        made["best.svg"] = task.draw(designs)
     for name, text in made.items():
         run.write(name, text)
 

@@ -26,6 +26,7 @@ from designer.ending import Result
 from designer.errors import DesignerError, InputError, Interrupted, OracleError
 from designer.laboratory import Laboratory
 from designer.objective import Objective
+from designer.protocols import Task
 from designer.rundir import RunDirectory, differences, refuse
 from oracles.pool import Parallel
 
@@ -53,6 +54,7 @@ def start(document: Document, options: Options) -> None:
     apply(document, options)
     parts = build(document, allow_plugins=options.allow_plugins)
     refuse_people(parts.objective, document.name)
+    refuse_classless(parts.task, options)
     if not options.quiet:
         for note in parts.task.notes:
             print(note, file=sys.stderr)
@@ -86,6 +88,12 @@ def refuse_people(objective: Objective, name: str) -> None:
         )
 
 
+def refuse_classless(task: Task, options: Options) -> None:
+    """Raise InputError where --diverse is asked for of designs whose classes have no name."""
+    if options.diverse and not task.bucket_name:
+        raise InputError(f"--diverse: task {task.name} names no classes of designs; leave it out")
+
+
 def asks_people(objective: Objective) -> bool:
     """Return whether one of the oracles is a laboratory."""
     return any(isinstance(oracle, Laboratory) for oracle in objective.oracles)
@@ -112,6 +120,7 @@ def reopened(run: RunDirectory, options: Options) -> Campaign:
     refuse(differences(before, toml.dump(document.data)), f"{run.path}: --set")
 
     campaign = build(document, allow_plugins=options.allow_plugins).campaign(run.store)
+    refuse_classless(campaign.task, options)
     state = run.load()
     if state is not None:
         campaign.restore(state)
@@ -185,7 +194,8 @@ def report(campaign: Campaign, run: RunDirectory, result: Result, options: Optio
     if task.tell is not None and result.best:
         told_by_task = task.tell(result.best, result.front)
         result = replace(result, best=told_by_task.best, front=told_by_task.front)
-    output.write_files(task, result, run, options.top, told_by_task)
+    shown = output.leading(task, result.best, options.top, diverse=options.diverse)
+    output.write_files(task, result, run, shown, told_by_task)
     told = pareto.write(campaign, run)
     if told is not None and not options.quiet:
         print(told, file=sys.stderr)
@@ -196,13 +206,13 @@ def report(campaign: Campaign, run: RunDirectory, result: Result, options: Optio
             "nothing was learned from them, and campaign.sqlite says why of each",
             file=sys.stderr,
         )
-    credit = by_part(campaign, result.best[: options.top])
+    credit = by_part(campaign, shown)
     if options.as_json:
         found = output.as_object(task, result, run.path, told_by_task)
         found |= {"credit": credit} if credit else {}
         print(json.dumps(found, allow_nan=False))
     else:
-        print(output.as_text(task, result, run.path, options.top, told_by_task))
+        print(output.as_text(task, result, run.path, shown, told_by_task))
         for line in credit_lines(credit):
             print(line)
 

@@ -46,6 +46,12 @@ def test_json_is_exactly_one_object(ran: Ran) -> None:
     assert best["scores"]["energy"] < 0 and best["complexity"] == len(CHAIN)
 
 
+def test_what_has_no_classes_cannot_be_shown_by_class(ran: Ran) -> None:
+    code, _, err = ran(*fold("--diverse"))
+    assert code == 3 and "--diverse: task folding names no classes of designs" in err
+    assert not Path("runs").exists()
+
+
 def test_a_run_directory_holds_what_the_documentation_says(ran: Ran) -> None:
     code, out, _ = ran(*fold())
     assert code == 0 and "everything is in runs/folding-" in out
