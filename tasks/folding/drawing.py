@@ -23,12 +23,16 @@ from tasks.folding.recheck import recheck
 from tasks.folding.sequence import hp_string
 from tasks.folding.view import caption
 
-_PANEL, _MARGIN, _TITLE, _UNIT = 300.0, 26.0, 44.0, 46.0  # pixels; _UNIT = the longest a bond gets
+_PANEL, _MARGIN, _TITLE = 300.0, 26.0, 44.0  # pixels
+_UNIT, _UNIT_3D = 46.0, 72.0  # pixels, the longest a bond gets
 _LEGEND = 30.0  # height of the line below all panels
 _COLUMNS = 3
 _FILLED, _OPEN, _EDGE, _CHAIN, _CONTACT = "#1f6f78", "#f7f3e9", "#3b4a54", "#5c6b75", "#e07a3f"
-_TURNS = (20.0, 80.0, 140.0)  # degrees about the vertical for the three views
-_TILT = 24.0  # degrees from which 3D folds are seen from above
+_TURNS = (0.0, 60.0, 120.0)  # degrees about the vertical from which the three views are chosen,
+_FURTHER = range(0, 45, 5)  # each so much further,
+_TILTS = (24.0, 14.0, 34.0)  # and degrees from above
+_USUAL, _MANY = 20.0, 100  # of more residues than _MANY no letter can be read: so much further
+_CLEAR = 0.6  # bond lengths between two residues that are seen beside each other
 _PAPER = np.array([255, 255, 255])
 _ALIKE = 0.8  # share of two folds' contacts, all told, that they have in common
 
@@ -102,11 +106,11 @@ def _panel(
     if flat:
         scenes = [_Scene(points[:, :2] * (1, -1), np.ones(len(points)), contacts, fold)]
     else:
-        scenes = [_turned(points, angle, contacts, fold) for angle in _TURNS]
+        scenes = [_turned(points, *view, contacts, fold) for view in _views(points)]
     width = _PANEL * len(scenes)
     spans = [np.ptp(scene.spots, axis=0) for scene in scenes]
     room = _PANEL - 2 * _MARGIN
-    unit = min(_UNIT, room / max(float(np.max(spans)), 1.0))
+    unit = min(_UNIT if flat else _UNIT_3D, room / max(float(np.max(spans)), 1.0))
     height = _TITLE + 2 * _MARGIN + unit * max(float(span[1]) for span in spans)
     views = []
     for i, scene in enumerate(scenes):
@@ -153,39 +157,82 @@ def _contacts(fold: Fold, matrix: Matrix) -> Ints:
     return np.argwhere(np.triu(fold.touching & (matrix.pairs(fold.sequence) < 0)))
 
 
-def _turned(points: Floats, angle: float, contacts: Ints, fold: Fold) -> _Scene:
+def _views(points: Floats) -> list[tuple[float, float]]:
+    """Return the turn and the tilt of each view: those that hide the fewest residues."""
+    if len(points) > _MANY:
+        return [(turn + _USUAL, _TILTS[0]) for turn in _TURNS]
+    return [
+        min(((turn + further, tilt) for tilt in _TILTS for further in _FURTHER),
+            key=lambda view: _hidden(_seen(points, *view)[0]))
+        for turn in _TURNS
+    ]  # fmt: skip
+
+
+def _hidden(spots: Floats) -> float:
+    """Return how much of the residues at spots [L, 2] lies behind others."""
+    away = np.linalg.norm(spots[:, None] - spots, axis=2)
+    return round(float(np.maximum(_CLEAR - away, 0).sum()), 6)  # of equals the first is taken
+
+
+def _seen(points: Floats, turn: float, tilt: float) -> tuple[Floats, Floats]:
+    """Return where points [L, 3], turned about the vertical and tilted, are on paper [L, 2],
+    y downwards, and how near to the eye they are [L].
+    """
+    a, b = np.radians(turn), np.radians(tilt)
+    x = points[:, 0] * np.cos(a) - points[:, 1] * np.sin(a)
+    away = points[:, 0] * np.sin(a) + points[:, 1] * np.cos(a)
+    down = -points[:, 2] * np.cos(b) - away * np.sin(b)
+    return np.stack([x, down], axis=1), points[:, 2] * np.sin(b) - away * np.cos(b)
+
+
+def _turned(points: Floats, turn: float, tilt: float, contacts: Ints, fold: Fold) -> _Scene:
     """Return the fold as seen from the side, turned about the vertical and tilted."""
-    turn, tilt = np.radians(angle), np.radians(_TILT)
-    x = points[:, 0] * np.cos(turn) - points[:, 1] * np.sin(turn)
-    away = points[:, 0] * np.sin(turn) + points[:, 1] * np.cos(turn)
-    down = -points[:, 2] * np.cos(tilt) + away * -np.sin(tilt)
-    near = points[:, 2] * np.sin(tilt) - away * np.cos(tilt)
-    span = float(np.ptp(near)) or 1.0
-    return _Scene(np.stack([x, down], axis=1), (near - near.min()) / span, contacts, fold)
+    spots, near = _seen(points, turn, tilt)
+    return _Scene(spots, (near - near.min()) / (float(np.ptp(near)) or 1.0), contacts, fold)
 
 
 def _shapes(scene: _Scene, at: Floats, unit: float) -> str:
     """Return bonds, contacts and residues, the farthest first; `at` [L, 2] in pixels."""
     drawn: list[tuple[float, str]] = []
-    depth = scene.depth
+    depth, radius = scene.depth, _radii(scene, unit)
     for i, j in scene.contacts.tolist():
         near = (depth[i] + depth[j]) / 2 - 0.02
         style = f'stroke-width="{unit / 15:.2f}" stroke-dasharray="{unit / 12:.2f} {unit / 9:.2f}"'
-        drawn.append((near, _line(at[i], at[j], _faded(_CONTACT, near), style)))
+        drawn.append((near, _line(*_between(at, radius, i, j), _faded(_CONTACT, near), style)))
     for i in range(len(at) - 1):
         near = (depth[i] + depth[i + 1]) / 2 - 0.01
         style = f'stroke-width="{unit / 8:.2f}"'
-        drawn.append((near, _line(at[i], at[i + 1], _faded(_CHAIN, near), style)))
+        drawn.append((near, _line(*_between(at, radius, i, i + 1), _faded(_CHAIN, near), style)))
     for i, spot in enumerate(at):
-        drawn.append((float(depth[i]), _residue(scene, i, spot, unit)))
+        drawn.append((float(depth[i]), _residue(scene, i, spot, unit, float(radius[i]))))
     drawn.sort(key=lambda pair: pair[0])  # stable: contacts, bonds, residues
     return "".join(shape for _, shape in drawn)
 
 
-def _residue(scene: _Scene, i: int, spot: Floats, unit: float) -> str:
+def _radii(scene: _Scene, unit: float) -> Floats:
+    """Return [L] how large the residues are drawn."""
+    if (scene.depth == 1).all():
+        return np.full(len(scene.depth), unit * 0.27)
+    radii: Floats = unit * (0.2 + 0.08 * scene.depth)
+    return radii
+
+
+def _between(at: Floats, radius: Floats, i: int, j: int) -> tuple[Floats, Floats]:
+    """Return the ends of a line from the rim of one residue to that of another, so that it does
+    not lie over a letter; their middle twice where they overlap.
+    """
+    way = at[j] - at[i]
+    length = float(np.linalg.norm(way)) or 1.0
+    first = min(float(radius[i]) / length, 1.0)
+    last = max(1 - float(radius[j]) / length, 0.0)
+    if first > last:
+        first = last = (first + last) / 2
+    return at[i] + first * way, at[i] + last * way
+
+
+def _residue(scene: _Scene, i: int, spot: Floats, unit: float, radius: float) -> str:
     sequence, near = scene.fold.sequence, float(scene.depth[i])
     sticky = hp_string(sequence)[i] == "H"
-    radius = unit * (0.27 if (scene.depth == 1).all() else 0.2 + 0.08 * near)
     place = f'cx="{spot[0]:.1f}" cy="{spot[1]:.1f}"'
     fill, edge = _faded(_FILLED if sticky else _OPEN, near), _faded(_EDGE, near)
     shape = (

@@ -1,0 +1,50 @@
+"""Pictures of folds: what is written in them can be read."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+
+import numpy as np
+import pytest
+
+from tasks.folding.design import Fold
+from tasks.folding.drawing import draw
+
+SMALL = [
+    Fold("ACDEFG", "cubic", "RUFDL"),
+    Fold("ACDEFGHIKLMN", "cubic", "RRULLFRRDLL"),
+    Fold("ACDEFGHIKLMN", "fcc", "AELFBEGAFBK"),
+]
+
+
+def shapes(svg: str) -> list[tuple[str, dict[str, float], str]]:
+    """Return the circles, lines and letters of the first panel in the order in which they lie."""
+    panel = svg.split("<g ")[1].split("</g>")[0].split("</text>", 2)[2]
+    found = []
+    for kind, given, text in re.findall(r"<(circle|line|text) ([^>]*)>([A-Z]?)", panel):
+        if 'fill="none"' not in given or kind == "line":
+            pairs = re.findall(r'(\w+)="(-?[\d.]+)"', given)
+            found.append((kind, {name: float(value) for name, value in pairs}, text))
+    return found
+
+
+def covers(kind: str, at: dict[str, float], spot: np.ndarray) -> bool:
+    """Return whether a shape lies over the middle of a letter, within 2 pixels."""
+    if kind == "circle":
+        return bool(np.hypot(*(spot - (at["cx"], at["cy"]))) < at["r"] + 2)
+    start, end = np.array([at["x1"], at["y1"]]), np.array([at["x2"], at["y2"]])
+    way = end - start
+    share = np.clip((spot - start) @ way / max(way @ way, 1e-9), 0, 1)
+    return kind == "line" and bool(np.hypot(*(start + share * way - spot)) < 2)
+
+
+@pytest.mark.parametrize("fold", SMALL, ids=lambda fold: f"{fold.lattice} {fold.sequence}")
+def test_each_letter_of_a_small_fold_in_space_can_be_read_in_one_of_the_views(fold: Fold) -> None:
+    drawn, seen = shapes(draw([fold], "mj")), Counter[str]()
+    for place, (kind, at, letter) in enumerate(drawn):
+        if kind == "text":
+            spot = np.array([at["x"], drawn[place - 1][1]["cy"]])
+            over = [shape for shape in drawn[place + 1 :] if shape[0] != "text"]
+            seen[letter] += not any(covers(name, where, spot) for name, where, _ in over)
+    assert set(seen) == set(fold.sequence) and all(seen.values()), seen
