@@ -74,6 +74,7 @@ class Wish:
         """[K] the fewest and the most residues of each letter."""
         low = np.zeros(len(self.alphabet), dtype=np.int64)
         high = np.full(len(self.alphabet), self.length, dtype=np.int64)
+        said: set[int] = set()
         for part in filter(None, (text.strip() for text in self.composition.split(","))):
             found = _BOUND.fullmatch(part)
             if found is None or found[1].upper() not in self.alphabet:
@@ -82,6 +83,12 @@ class Wish:
                     "as shares (H=0.4..0.6) or as residues (H=7..9)"
                 )
             k, shares = self.alphabet.index(found[1].upper()), "." in part.replace("..", "")
+            if k in said:
+                raise InputError(
+                    f"composition {self.composition!r} bounds {self.alphabet[k]} twice; give its "
+                    "fewest and most together, as H=7..9"
+                )
+            said.add(k)
             ends = [float(number) for number in (found[2], found[3] or found[2])]
             if shares:
                 ends = [self.length * ends[0] - 1e-9, self.length * ends[1] + 1e-9]

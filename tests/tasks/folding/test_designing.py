@@ -148,6 +148,7 @@ BAD_WISHES = {
     ("", "H=10..12"): "composition: 'H=10..12' leaves no number of residues between 10 and 9",
     ("", "Q=1"): "composition: 'Q=1', expected a letter of HP and its bounds",
     ("", "H=0.45..0.5"): "leaves no number of residues between 5 and 4 of 9",
+    ("", "H=3,P=2,h=5"): "composition 'H=3,P=2,h=5' bounds H twice",
     ("HH*", "H=1"): "at most 1 residues H, but the pattern has 2",
     ("", "H=1..2,P=1..2"): "asks for 2 to 4 residues, but the chain has 9",
     ("HHHHHHH*", "P=3..9"): "composition 'P=3..9' and pattern 'HHHHHHH\\*' contradict each other",
