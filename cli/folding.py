@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from cli.options import Options
 from cli.presets import fold, is_taught, shipped
@@ -11,6 +11,9 @@ from cli.session import start
 from cli.several import each
 from designer.config import Document
 from designer.errors import InputError
+
+if TYPE_CHECKING:
+    from tasks.folding.energy import Matrix
 
 _NAME = 255  # characters a file's name may have
 _FASTA = (".fa", ".faa", ".fas", ".fasta", ".seq", ".txt")
@@ -24,23 +27,34 @@ def fold_all(
     Several records are checked before the first is folded; with --json they give one object
     {"results": [...]}, with --out each its own directory there.
     """
+    known = _known(energy)
     path = Path(text[:_NAME])  # a chain longer than any file's name is no file
     if text and path.is_dir():
         raise InputError(f"{path}: a directory; give a FASTA file, or the letters of a chain")
-    if len(text) > _NAME or (path.suffix.lower() not in _FASTA and not path.is_file()):
+    named = path.suffix.lower() in _FASTA or len(path.parts) > 1  # as no chain is written
+    if len(text) > _NAME or not (named or path.is_file()):
         return start(_folding(text, lattice, energy, target_energy, options), options)
     if not path.is_file():
         raise InputError(f"{path}: no such file; expected FASTA records, or give the letters")
-    from tasks.folding.energy import matrix_named
     from tasks.folding.fasta import read_fasta
 
-    records = read_fasta(path, matrix_named(energy).alphabet)
+    records = read_fasta(path, known.alphabet)
     documents = [
         _folding(record.sequence, lattice, energy, target_energy, options) for record in records
     ]
     if len(documents) == 1:
         return start(documents[0], options)
     each(documents, [record.name for record in records], options, "folding")
+
+
+def _known(energy: str) -> Matrix:
+    """Return the contact energy; raises InputError for a name or a file that cannot be used."""
+    from tasks.folding.energy import matrix_named
+
+    try:
+        return matrix_named(energy)
+    except InputError as problem:
+        raise InputError(f"--energy: {problem}") from None
 
 
 def _folding(
@@ -67,6 +81,7 @@ def design(target: str, lattice: str, energy: str, wishes: dict[str, Any]) -> Do
     """Return the campaign that designs a sequence for a fold."""
     from tasks.folding.maps import LONGEST_EXACT
 
+    _known(energy)
     document = shipped("fold_design")
     named = str(Path(energy).absolute()) if Path(energy).is_file() else energy
     document.override(("task", "target"), target, "--design")

@@ -29,6 +29,7 @@ from tasks.folding.sequence import parse_sequence, types
 Named = Literal["hp", "mj", "mj-reduced"]  # contact energies that need no file
 _TABLES = {"mj": "mj-matrix.csv", "mj-reduced": "mj-matrix-reduced.csv"}
 _PAIRS_AT_ONCE = 1 << 21
+_LARGEST = 1e6  # size of an energy in a file; sums over a chain stay exact in 64 bits
 
 
 @dataclass(frozen=True, eq=False)
@@ -84,10 +85,14 @@ def read_matrix(path: Path) -> Matrix:
     """Return the contact energy in a file: a line of letters, then a square of numbers.
 
     Raises InputError with file and line: unreadable, a letter twice, a row that is not as long
-    as the alphabet, too few or too many rows, a cell that is not a finite number, not symmetric.
+    as the alphabet, too few or too many rows, a cell that is not a number of at most a million,
+    not symmetric.
     """
     try:
-        lines = path.read_text(encoding="utf-8").splitlines()
+        lines = path.read_text(encoding="utf-8-sig").splitlines()
+    except FileNotFoundError as error:
+        known = ", ".join(("hp", *_TABLES))
+        raise InputError(f"{path}: no such file; give one, or one of {known}") from error
     except (OSError, UnicodeDecodeError) as error:
         raise InputError(f"{path}: cannot be read as a text file of contact energies") from error
     numbered = [(n, line.strip()) for n, line in enumerate(lines, start=1) if line.strip()]
@@ -97,8 +102,8 @@ def read_matrix(path: Path) -> Matrix:
     rows = numbered[1:]
     if len(rows) != len(alphabet):
         raise InputError(
-            f"{path}: {len(rows)} rows of numbers for the {len(alphabet)} letters {alphabet}, "
-            "expected one row a letter"
+            f"{path}: {len(rows)} row{'s' * (len(rows) != 1)} of numbers for the {len(alphabet)} "
+            f"letters {alphabet}, expected one row a letter"
         )
     values = np.array([_row(path, n, line, alphabet) for n, line in rows])
     _check_symmetric(path, alphabet, values)
@@ -106,10 +111,10 @@ def read_matrix(path: Path) -> Matrix:
 
 
 def _alphabet(path: Path, line: str) -> str:
-    letters = "".join(line.split()).upper()
+    letters = "".join(line.replace(",", " ").split()).upper()
     doubled = sorted({c for c in letters if letters.count(c) > 1})
     if not letters.isalpha() or doubled:
-        found = f"{doubled[0]!r} twice" if doubled else repr(line)
+        found = f"{doubled[0]!r} twice" if letters.isalpha() else repr(line)
         raise InputError(f"{path}:1: {found}, expected the alphabet as distinct letters: HP")
     return letters
 
@@ -127,6 +132,11 @@ def _row(path: Path, number: int, line: str, alphabet: str) -> list[float]:
         raise InputError(f"{path}:{number}: {error}; expected {len(cells)} numbers") from error
     if not np.isfinite(values).all():
         raise InputError(f"{path}:{number}: an energy is not finite, expected plain numbers")
+    if (largest := max(values, key=abs)) and abs(largest) > _LARGEST:
+        raise InputError(
+            f"{path}:{number}: an energy of {largest:g}, expected at most {_LARGEST:g} in size; "
+            "give them in a larger unit"
+        )
     return values
 
 

@@ -138,6 +138,9 @@ def test_a_sequence_is_designed_for_a_fold(
 BAD = {
     ("fold", "no.fasta"): "no.fasta: no such file; expected FASTA records",
     ("fold", "HPPH", "--lattice", "cubi"): "unknown lattice 'cubi'; did you mean 'cubic'",
+    ("fold", "HPPH", "--energy", "there/no.txt"): "--energy: there/no.txt: no such file; give one",
+    ("fold", "--design", "RUL", "--energy", "there/no.txt"): "--energy: there/no.txt: no such file",
+    ("fold", "there/chains"): "there/chains: no such file; expected FASTA records, or give",
     ("fold", "HP"): "has 2 residues; a chain that can fold has at least 3",
     ("fold", "--design", "RULD"): "residues 1 and 5 lie on one point",
     ("fold", "--design", "RRRRRRRRR"): "has the same contacts as 665 other folds",
@@ -158,7 +161,7 @@ def test_what_cannot_be_done_is_told(
 
 
 MATRICES = {
-    "HP\n-1 0\n": "m.txt: 1 rows of numbers for the 2 letters HP, expected one row a letter",
+    "HP\n-1 0\n": "m.txt: 1 row of numbers for the 2 letters HP, expected one row a letter",
     "HP\n-1 0\n1 0\n": "m.txt: not symmetric: HP is 0 but PH is 1",
     "HX\n-1 0\n0 0\n": "sequence 'HPPH': letter 'P' at position 2, expected one of HX",
 }

@@ -180,12 +180,24 @@ def test_a_matrix_file_as_latpack_writes_it(tmp_path: Path) -> None:
     assert recheck(Fold("PXXN", "square", "RUL"), matrix) == -1
 
 
+@pytest.mark.parametrize(
+    "text", ["\ufeffHP\r\n-1 0\r\n0 0\r\n", "H,P\n-1,0\n0,0\n", "h p\n-1\t0\n0 0"]
+)
+def test_a_matrix_file_as_other_programs_write_it(text: str, tmp_path: Path) -> None:
+    file = tmp_path / "hp.csv"
+    file.write_bytes(text.encode())
+    matrix = read_matrix(file)
+    assert matrix.alphabet == "HP" and matrix.values.tolist() == [[-1, 0], [0, 0]]
+
+
 BAD_FILES = {
     "empty": ("", "empty"),
-    "not_square": ("HP\n-1 0\n", "1 rows of numbers for the 2 letters HP"),
+    "not_square": ("HP\n-1 0\n", "1 row of numbers for the 2 letters HP"),
     "ragged": ("HP\n-1 0\n0\n", ":3: 1 numbers, expected 2"),
     "text": ("HP\n-1 x\n0 0\n", ":2: could not convert string to float: 'x'"),
     "infinite": ("HP\n-1 inf\ninf 0\n", ":2: an energy is not finite"),
+    "huge": ("HP\n-1 0\n0 -1e30\n", ":3: an energy of -1e+30, expected at most 1e+06"),
+    "comment": ("# contacts\nHP\n-1 0\n0 0\n", ":1: '# contacts', expected the alphabet"),
     "asymmetric": ("HP\n-1 2\n0 0\n", "not symmetric: HP is 2 but PH is 0"),
     "twice": ("HH\n-1 0\n0 0\n", ":1: 'H' twice"),
     "no_letters": ("-1 0\n0 0\n", ":1: '-1 0', expected the alphabet"),
@@ -205,7 +217,7 @@ def test_bad_matrix_files_are_told_with_file_and_line(kind: str, tmp_path: Path)
 def test_missing_matrices_are_told() -> None:
     with pytest.raises(InputError, match="did you mean 'mj-reduced'"):
         matrix_named("mj-reducd")
-    with pytest.raises(InputError, match=r"nowhere\.txt: cannot be read"):
+    with pytest.raises(InputError, match=r"nowhere\.txt: no such file; give one, or one of hp, mj"):
         matrix_named("nowhere.txt")
 
 
