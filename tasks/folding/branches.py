@@ -1,4 +1,4 @@
-"""Compiled: is there any fold of a short chain at or below an energy? Depth first, with bounds.
+"""Compiled: how many folds of a short chain lie at or below an energy? Depth first, with bounds.
 
 Needs numba; loaded by `tasks.folding.certain`.
 """
@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from tasks.folding.dice import inlined, stored
 
 Array = NDArray[Any]
-NONE, FOUND, UNKNOWN = range(3)
+UNKNOWN = -1
 
 
 class Chain(NamedTuple):
@@ -45,11 +45,14 @@ def _most(chain: Chain, k: Any, one: Any, two: Any) -> Any:
 
 
 @stored
-def lower(chain: Chain, grid: Array, limit: int, nodes: int) -> int:
-    """Return whether any fold has an energy of `limit` or less, or UNKNOWN after so many nodes.
+def count(chain: Chain, grid: Array, limit: int, nodes: int, folds: Array) -> int:
+    """Return how many folds have an energy of `limit` or less, symmetric ones counted once.
 
-    grid [S] int16 of zeros is wide enough for a straight chain from its middle either way.
+    Their letters' numbers are written to folds [N, L - 1] uint8; once there are N, N is returned,
+    and UNKNOWN after so many nodes. grid [S] int16 of zeros is wide enough for a straight chain
+    from its middle either way.
     """
+    found = 0
     length, choices = len(chain.pairs), len(chain.deltas)
     at, tried = np.zeros(length, np.int64), np.zeros(length + 1, np.int64)
     state, energy = np.zeros(length + 1, np.int64), np.zeros(length, np.int64)
@@ -93,9 +96,14 @@ def lower(chain: Chain, grid: Array, limit: int, nodes: int) -> int:
         if own + chain.gains[k + 1] > limit or own - _most(chain, k, one, two) > limit:
             continue
         if k == length - 1:
-            return FOUND
+            for bond in range(2, length):
+                folds[found, bond - 1] = tried[bond] - 1
+            found += 1
+            if found == len(folds):
+                return found
+            continue
         at[k], energy[k], slots[k, 0], slots[k, 1] = point, own, one, two
         grid[point] = k + 1
         state[k + 1] = chain.after[state[k], letter]
         k += 1
-    return NONE
+    return found

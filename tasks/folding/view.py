@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tasks.folding.bounds import bound
+from tasks.folding.certain import as_low
 from tasks.folding.design import Fold
 from tasks.folding.energy import Matrix, matrix_named
 from tasks.folding.lattices import Ints, lattice_named
@@ -28,12 +29,21 @@ _ARROWS = {(False, False): "", (True, False): "↑", (False, True): "↓", (True
 def show(
     fold: Fold, matrix: str = "hp", proven: Callable[[float], bool] = lambda energy: False
 ) -> str:
-    """Return the fold's picture, its energy and its letters; several lines.
+    """Return the fold's picture, its energy and its letters; several lines. Of a short chain
+    whose fold is optimal also how many folds are.
 
     `proven` says of an energy above the bound whether an enumeration has found none lower.
     """
-    energy, what = caption(fold, matrix_named(matrix), proven)
-    return "\n".join([*picture(fold), "", f"{energy}, {what}", fold.text])
+    known = matrix_named(matrix)
+    energy, what = caption(fold, known, proven)
+    lines = [*picture(fold), "", f"{energy}, {what}", fold.text]
+    if "optimal" in energy:
+        lowest = round(recheck(fold, known), 6)
+        many = as_low(fold.sequence, fold.lattice, matrix, lowest)
+        if many is not None:
+            has = "fold has" if many == 1 else "folds have"
+            lines.append(f"{many:,} {has} this energy, counted by enumeration")
+    return "\n".join(lines)
 
 
 def caption(

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 
 from tasks.folding import certain
-from tasks.folding.certain import nothing_below
+from tasks.folding.certain import as_low, nothing_below
 from tasks.folding.design import Fold
 from tasks.folding.exact import ground_states
 from tasks.folding.lattices import LATTICES
@@ -35,6 +37,44 @@ def test_it_proves_energies_of_any_matrix(name: str, matrix: str) -> None:
         energy = ground_states(sequence, name, matrix, keep=1).energy
         assert nothing_below(sequence, name, matrix, round(energy, 6))
         assert not nothing_below(sequence, name, matrix, round(energy + 0.01, 6))
+
+
+@pytest.mark.parametrize("matrix", ["hp", "mj-reduced"])
+@pytest.mark.parametrize("name", LATTICES)
+def test_it_counts_ground_states_as_the_plain_search_does(name: str, matrix: str) -> None:
+    rng = np.random.default_rng(5)
+    letters = list("HP" if matrix == "hp" else "ACDEFGHIKLMNPQRSTVWY")
+    for _ in range(6):
+        sequence = "H" + "".join(rng.choice(letters, LENGTHS[name] - 3)) + "P"
+        ground = ground_states(sequence, name, matrix, keep=1)
+        assert as_low(sequence, name, matrix, round(ground.energy, 6)) == ground.degeneracy
+
+
+def test_what_is_not_counted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    fine = tmp_path / "fine.txt"
+    fine.write_text("HP\n-0.3333 0\n0 0\n")
+    assert as_low("HPPHHP", "square", str(fine), -0.3333) is None, "rounded"
+    assert as_low("H" * 100 + "P", "square", "hp", -50.0) is None, "too long"
+    monkeypatch.setattr(certain, "COUNTED", 100)
+    assert as_low("HPHPPHHPHPPHPHHPPHPP", "square", "hp", -9.0) is None, "takes too long"
+
+
+def test_the_picture_of_an_optimal_fold_says_how_many_are() -> None:
+    made = task("PHPHHPHPHPPH")
+    ground = ground_states("PHPHHPHPHPPH")
+    said = made.show(ground.folds[0])
+    assert f"{ground.degeneracy} folds have this energy, counted by enumeration" in said
+    assert "enumeration" not in made.show(Fold("PHPHHPHPHPPH", "square", "R" * 11))
+    assert "\n1 fold has this" in task("HPPH").show(Fold("HPPH", "square", "RUL"))
+
+
+@pytest.mark.parametrize("name", LATTICES)
+def test_a_fold_and_its_reverse_count_once_where_the_sequence_is_the_same(name: str) -> None:
+    for sequence in ("HPPHPPH", "HHHHHHH", "PHPPHP"):
+        ground = ground_states(sequence, name, keep=10_000)
+        keys = {fold.key for fold in ground.folds}
+        assert as_low(sequence, name, "hp", ground.energy) == len(keys)
+    assert as_low("HPHPPHHPHPPHPHHPPHPH", "square", "hp", -9.0) == 1
 
 
 def test_it_does_not_know_what_takes_too_long(monkeypatch: pytest.MonkeyPatch) -> None:
