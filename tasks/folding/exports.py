@@ -9,11 +9,13 @@ from __future__ import annotations
 import csv
 import io
 from collections.abc import Mapping, Sequence
+from functools import partial
 from typing import Any
 
 import numpy as np
 
 from designer.protocols import Floats
+from tasks.folding.certain import nothing_below
 from tasks.folding.design import Fold
 from tasks.folding.energy import matrix_named
 from tasks.folding.lattices import lattice_named
@@ -35,11 +37,12 @@ def files(
     """Return file names and their texts: every fold in best.pdb and best.xyz (a model each), the
     first one's contacts in contacts.csv, and best.html.
     """
+    certain = partial(nothing_below, folds[0].sequence, folds[0].lattice, matrix)
     return {
         "best.pdb": pdb(folds, matrix),
         "best.xyz": xyz(folds, matrix),
         "contacts.csv": contact_map(folds[0], matrix),
-        "best.html": page(folds, matrix),
+        "best.html": page(folds, matrix, lambda energy: certain(round(energy, 6))),
     }
 
 
@@ -95,8 +98,8 @@ def _spread(fold: Fold) -> list[list[float]]:
     """Return where the residues are [L, 3] in Angstrom, about their middle."""
     points: Floats = lattice_named(fold.lattice).cartesian(fold.coordinates) * BOND
     middle = (points.max(axis=0) + points.min(axis=0)) / 2
-    spread: list[list[float]] = (points - middle + 0.0).tolist()
-    return spread
+    spread: list[list[float]] = (np.round(points - middle, 4) + 0.0).tolist()
+    return spread  # rounded, so that + 0.0 leaves no -0.0
 
 
 def _names(fold: Fold) -> list[str]:

@@ -6,7 +6,8 @@ The page holds its own small program and the folds as JSON; no address is asked 
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import cache
 from html import escape
 
 import numpy as np
@@ -14,14 +15,24 @@ import numpy as np
 from tasks.folding.design import Fold
 from tasks.folding.energy import Matrix, matrix_named
 from tasks.folding.lattices import lattice_named
+from tasks.folding.recheck import recheck
 from tasks.folding.sequence import hp_string
 from tasks.folding.view import caption
 
 
-def page(folds: Sequence[Fold], matrix: str = "hp") -> str:
-    """Return an HTML document with a fold a page, drawn by a script of its own."""
+def page(
+    folds: Sequence[Fold],
+    matrix: str = "hp",
+    proven: Callable[[float], bool] = lambda energy: False,
+) -> str:
+    """Return an HTML document with a fold a page, drawn by a script of its own.
+
+    `proven` says whether no fold has less energy; it is asked of the lowest only.
+    """
     known = matrix_named(matrix)
-    entries = [_entry(fold, known) for fold in folds]
+    lowest = min((recheck(fold, known) for fold in folds), default=0.0)
+    sure = cache(lambda energy: energy <= lowest and proven(energy))
+    entries = [_entry(fold, known, sure) for fold in folds]
     # within a script only "</" and "<!--" could end or hide it
     text = json.dumps(entries, separators=(",", ":")).replace("<", "\\u003c")
     options = "".join(
@@ -31,13 +42,13 @@ def page(folds: Sequence[Fold], matrix: str = "hp") -> str:
     return _PAGE.replace("__OPTIONS__", options).replace("__FOLDS__", text)
 
 
-def _entry(fold: Fold, matrix: Matrix) -> dict[str, object]:
+def _entry(fold: Fold, matrix: Matrix, proven: Callable[[float], bool]) -> dict[str, object]:
     """Return one fold as plain data: points about their middle, contacts that attract."""
     place = lattice_named(fold.lattice)
     points = place.cartesian(fold.coordinates)
     points = points - (points.max(axis=0) + points.min(axis=0)) / 2
     attracts = np.triu(fold.touching & (matrix.pairs(fold.sequence) < 0))
-    title, what = caption(fold, matrix)
+    title, what = caption(fold, matrix, proven)
     return {
         "title": title,
         "what": what,
@@ -83,19 +94,23 @@ function draw() {
   const fold = folds[now], spots = fold.points.map(place);
   let reach = 1;
   for (const p of fold.points) reach = Math.max(reach, Math.hypot(p[0], p[1], p[2]));
-  const unit = zoom * Math.min(60, 0.46 * view.width / reach), mid = view.width / 2;
+  const unit = zoom * Math.min(120, 0.42 * view.width / reach), mid = view.width / 2;
   const at = spots.map(p => [mid + unit * p[0], mid + unit * p[1], p[2]]);
-  const shapes = [];
+  const sizes = at.map(p => unit * (0.22 + 0.05 * p[2] / reach)), shapes = [];
   const line = (i, j, colour, width, dash, back) => shapes.push([(at[i][2] + at[j][2]) / 2 - back,
-    () => {
+    () => {  // from rim to rim: it must not lie over a letter
+      const x = at[j][0] - at[i][0], y = at[j][1] - at[i][1], far = Math.hypot(x, y) || 1;
+      const a = sizes[i] / far, b = 1 - sizes[j] / far;
+      if (a > b) return;
       pen.strokeStyle = colour; pen.lineWidth = width; pen.setLineDash(dash); pen.beginPath();
-      pen.moveTo(at[i][0], at[i][1]); pen.lineTo(at[j][0], at[j][1]); pen.stroke();
+      pen.moveTo(at[i][0] + a * x, at[i][1] + a * y);
+      pen.lineTo(at[i][0] + b * x, at[i][1] + b * y); pen.stroke();
       pen.setLineDash([]);
     }]);
   for (const [i, j] of fold.contacts) line(i, j, "#e07a3f", unit / 15, [unit / 12, unit / 9], .02);
   for (let i = 1; i < at.length; i++) line(i - 1, i, "#5c6b75", unit / 8, [], .01);
   at.forEach((p, i) => shapes.push([p[2], () => {
-    const size = unit * (0.22 + 0.05 * p[2] / reach);
+    const size = sizes[i];
     pen.beginPath(); pen.arc(p[0], p[1], size, 0, 7);
     pen.fillStyle = fold.sticky[i] === "H" ? "#1f6f78" : "#f7f3e9"; pen.fill();
     pen.strokeStyle = "#3b4a54"; pen.lineWidth = unit / 22; pen.stroke();

@@ -16,6 +16,7 @@ import pytest
 from designer.errors import InputError
 from tasks.folding.design import Fold
 from tasks.folding.energy import matrix_named
+from tasks.folding.exact import ground_states
 from tasks.folding.exports import BOND, contact_map, files, pdb, xyz
 from tasks.folding.fasta import read_fasta
 from tasks.folding.lattices import LATTICES
@@ -104,6 +105,18 @@ def test_the_page_needs_nothing_else_and_escapes_what_it_shows(tmp_path: Path) -
     assert "<" not in found and "a<script>&c.txt" in entries[0]["title"]
     assert entries[0]["contacts"] == [[0, 3]] and entries[1]["contacts"] == []
     assert len(entries[0]["points"]) == 4 and entries[0]["letters"] == "RUL"
+
+
+def test_the_page_says_what_the_picture_says_of_a_proof() -> None:
+    fold = ground_states("PHPHHPHPHPPH").folds[0]
+    html = files([fold, Fold("PHPHHPHPHPPH", "square", "R" * 11)])["best.html"]
+    assert "energy -4 (hp, optimal, proved by enumeration)</option>" in html
+    assert "energy 0 (hp, bound -6)</option>" in html
+
+
+def test_no_coordinate_is_minus_zero() -> None:
+    fold = Fold("HPHPPHHPHPPHPHHPPHPH", "square", "RUULDLULLDRDRDLDRRU")
+    assert "-0.000" not in pdb([fold]) and "-0.000" not in xyz([fold])
 
 
 @pytest.mark.skipif(which("node") is None, reason="runs the page's script where node is there")
