@@ -58,13 +58,13 @@ def pdb(folds: Sequence[Fold], matrix: str = "hp") -> str:
     for model, fold in enumerate(folds, start=1):
         lines.append(f"MODEL     {model:>4}")
         sticky = hp_string(fold.sequence)
-        for i, ((x, y, z), name) in enumerate(zip(_spread(fold), _names(fold), strict=True)):
+        names, length = _names(fold), len(fold.sequence)
+        for i, ((x, y, z), name) in enumerate(zip(_spread(fold), names, strict=True)):
             lines.append(
                 f"ATOM  {i + 1:>5}  CA  {name} A{i + 1:>4}    {x:8.3f}{y:8.3f}{z:8.3f}  1.00"
                 f"{float(sticky[i] == 'H'):6.2f}           C  "
             )
-        lines += ["TER", "ENDMDL"]
-    length = len(folds[0].sequence)
+        lines += [f"TER   {length + 1:>5}      {names[-1]} A{length:>4}", "ENDMDL"]
     for i in range(1, length + 1):
         bonded = "".join(f"{j:>5}" for j in (i - 1, i + 1) if 1 <= j <= length)
         lines.append(f"CONECT{i:>5}{bonded}")

@@ -39,7 +39,8 @@ def test_pdb_columns_models_and_bond_lengths(name: str) -> None:
         "MODEL        1",
         "MODEL        2",
     ]
-    assert lines.count("ENDMDL") == lines.count("TER") == 2 and lines[-1] == "END"
+    assert lines.count("ENDMDL") == lines.count("TER       5      ALA A   4") == 2
+    assert lines[-1] == "END"
     atoms = [line for line in lines if line.startswith("ATOM")]
     assert all(len(line) == 80 and line[12:16] == " CA " and line[21] == "A" for line in atoms)
     assert [line[17:20] for line in atoms[:4]] == ["ALA", "GLY", "GLY", "ALA"]
