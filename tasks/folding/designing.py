@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property, partial
+from importlib.util import find_spec
 from pathlib import Path
 
 import numpy as np
@@ -20,6 +21,7 @@ from tasks.folding.design import Fold, parse_fold
 from tasks.folding.drawing import draw
 from tasks.folding.energy import Named, matrix_named
 from tasks.folding.lattices import LONGEST, Ints, lattice_named
+from tasks.folding.maps import LONGEST_EXACT, judged, maps_of
 from tasks.folding.residues import Residues
 from tasks.folding.sequence import SHORTEST
 from tasks.folding.view import show
@@ -67,7 +69,31 @@ def designing(
 
 
 def _show(design: TokenDesign, target: str, lattice: str, matrix: str) -> str:
-    return f"{design.text}\n{show(Fold(design.text, lattice, target), matrix)}"
+    """Return the sequence on the target, and whether that is its ground state, where it is known
+    exactly: the energy alone does not tell.
+    """
+    fold = Fold(design.text, lattice, target)
+    short = lattice == "square" and matrix == "hp" and len(design.text) <= LONGEST_EXACT
+    exact = short and find_spec("numba") is not None
+    lines = [design.text, show(fold, matrix, count=not exact)]
+    if exact:
+        lines.append(_standing(fold))
+    return "\n".join(lines)
+
+
+def _standing(fold: Fold) -> str:
+    """Return one line: how the fold lies among all others of its sequence."""
+    maps = maps_of(len(fold.sequence))
+    word = maps.word(fold)
+    if (twins := maps.twins(word) - 1) > 0:
+        return f"NOT the only ground state of any sequence: {twins:,} others have its contacts"
+    (found,) = judged(maps, word, [fold.sequence])
+    others = f"{found.ways:,} other{' fold has' if found.ways == 1 else ' folds have'}"
+    if found.gap > 0:
+        return f"the only ground state: {others} {found.gap:g} more, none less (exact)"
+    if found.gap == 0:
+        return f"NOT the only ground state: {others} the same energy (exact)"
+    return f"NOT a ground state: {others} {-found.gap:g} less (exact)"
 
 
 def _draw(designs: Sequence[TokenDesign], target: str, lattice: str, matrix: str) -> str:

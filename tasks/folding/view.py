@@ -27,17 +27,21 @@ _ARROWS = {(False, False): "", (True, False): "↑", (False, True): "↓", (True
 
 
 def show(
-    fold: Fold, matrix: str = "hp", proven: Callable[[float], bool] = lambda energy: False
+    fold: Fold,
+    matrix: str = "hp",
+    proven: Callable[[float], bool] = lambda energy: False,
+    *,
+    count: bool = True,
 ) -> str:
     """Return the fold's picture, its energy and its letters; several lines. Of a short chain
-    whose fold is optimal also how many folds are.
+    whose fold is optimal also, with `count`, how many folds are.
 
     `proven` says of an energy above the bound whether an enumeration has found none lower.
     """
     known = matrix_named(matrix)
     energy, what = caption(fold, known, proven)
     lines = [*picture(fold), "", f"{energy}, {what}", fold.text]
-    if "optimal" in energy:
+    if count and "optimal" in energy:
         lowest = round(recheck(fold, known), 6)
         many = as_low(fold.sequence, fold.lattice, matrix, lowest)
         if many is not None:

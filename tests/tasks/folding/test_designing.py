@@ -161,6 +161,21 @@ def test_wishes_that_nothing_meets_are_told(pattern: str, composition: str) -> N
         designing("RULURRDR", pattern=pattern, composition=composition)
 
 
+def test_a_design_is_shown_with_how_the_target_lies_among_all_folds() -> None:
+    made = designing("RURDRUUULDLULDD")
+    for text, said in {
+        "HHHHHPHHPHHHHPHH": "\nthe only ground state: 68 other folds have 1 more, none less",
+        "HHHPHPPPPPPHPPHH": "\nNOT the only ground state: 24 other folds have the same energy",
+        "HHHHHHHHHHHHHHPP": "\nNOT a ground state: ",
+    }.items():
+        shown = made.show(made.parse(text))
+        assert said in shown and "counted" not in shown
+    straight = designing("RRRRR")
+    assert "others have its contacts" in straight.show(straight.parse("HPHPHH"))
+    cubic = designing("RUL", "cubic")
+    assert "ground state" not in cubic.show(cubic.parse("HPPH"))
+
+
 def test_a_search_by_mutations_finds_a_designing_sequence() -> None:
     """All 25 structures of 12 residues that a sequence designs, within 300 judgements each."""
     maps, rng = maps_of(12), np.random.default_rng(3)
