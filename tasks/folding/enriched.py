@@ -26,7 +26,8 @@ from designer import masking
 from designer.protocols import Floats, Policy, Purse
 from tasks.folding.design import Fold
 from tasks.folding.energy import matrix_named, strongest
-from tasks.folding.environment import Chain, Growth
+from tasks.folding.environment import Chain
+from tasks.folding.growth import Growth
 
 _BINS = 200  # of energies, where these are no whole numbers
 _TINY = -1e30  # the logarithm of a weight of nothing

@@ -6,8 +6,9 @@ bond is given. With `symmetric` (the default) the mask lets each walk through in
 symmetric forms only: on the square lattice the first turn is to the left.
 
 Where chains lie is a list of packed points [B, t], one longer at each step. What the walker needs
-to know lies within two bonds of its head; `Surroundings` are looked up there at each step, so the
-time of a step grows with t and not with a grid, and a step leaves the earlier state as it was.
+to know lies within two bonds of its head and is looked up there at each step, so the time of a
+step grows with t and not with a grid, and a step leaves the earlier state as it was. The work is
+done in operations on tensors (`Tensors`), on the CPU by compiled code (`Compiled`).
 """
 
 from __future__ import annotations
@@ -16,6 +17,8 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from importlib.util import find_spec
+from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
@@ -26,32 +29,18 @@ from tasks.folding.bounds import bound
 from tasks.folding.design import Fold, spelled
 from tasks.folding.energy import matrix_named
 from tasks.folding.frames import frames_on
-from tasks.folding.growth import Grow, Order
+from tasks.folding.growth import Grow, Growth, Order
 from tasks.folding.lattices import Lattice, lattice_named
 from tasks.folding.lines import Lines
 from tasks.folding.observation import Describe
 from tasks.folding.sequence import hp_string
 from tasks.folding.spelling import Spelling
-from tasks.folding.surroundings import ENERGY, EXITS, TAKEN, Surroundings
+from tasks.folding.tensors import Tensors
 
+if TYPE_CHECKING:
+    from tasks.folding.stepping import Compiled
 
-@dataclass(frozen=True)
-class Growth:
-    """B growing chains, t residues each (those that gave up repeat their last point)."""
-
-    cells: Tensor  # [B, t] int32 packed points of the residues, in the order they were placed
-    near: Tensor  # [B, 4, Z] float32 what is around the end that grows next, see `Surroundings`
-    head: Tensor  # [B, S, 3] float32 lattice points of the ends that grow (S = 1, or 2 of them)
-    core: Tensor  # [B, 3] float32 sum of the hydrophobic residues' points
-    frame: Tensor  # [B, S] int64 the symmetry that turns the standard frame into the walker's
-    broken: Tensor  # [B] int64 state of `Lattice.breaking`
-    last: Tensor  # [B, S] int64 the last move
-    stuck: Tensor  # [B] bool, the walker gave up
-    energy: Tensor  # [B] float32 contact energy so far
-    lines: Tensor  # [B, k, D] int64 lines that the core lies on, see `Lines`; D = 0: not needed
-    spread: Tensor  # [B] int64 how many different ones
-    ahead: Tensor  # [B, Z, D] int64 lines through the neighbours of the end that grows next
-    wider: Tensor  # [B, Z] int64 how many of these are new
+_ANY = 1 << 30  # more lines than there are
 
 
 @dataclass(frozen=True)
@@ -94,7 +83,7 @@ class Chain:
     @property
     def obs_size(self) -> int:
         """F, see `Describe`; where lines are limited also those left, and how many a turn adds."""
-        return self._describe.size + (self.place.size if self._lines else 0)
+        return self.describe.size + (self.place.size if self._lines else 0)
 
     @cached_property
     def scale(self) -> float:
@@ -112,23 +101,14 @@ class Chain:
         return [letters[residue] == "H" for residue in self.order.order]
 
     @cached_property
-    def _around(self) -> Surroundings:
-        order = self.order.order
-        pairs = self._pairs[order][:, order]
-        if self.grow != "middle":
-            return Surroundings(self.place, pairs, self.sticky)
-        # it looks around the last cell given; where that end is repeated there, rows come later
-        later = np.concatenate([np.zeros((1, len(order))), pairs])
-        return Surroundings(self.place, later, [*self.sticky, False])
-
-    @cached_property
-    def _describe(self) -> Describe:
+    def describe(self) -> Describe:
         sticky = np.array(self.sticky, dtype=np.float64)[self.order.order.argsort()]  # by residue
-        given = (self.place, self._pairs, sticky, self.window, self.scale)
+        given = (self.place, self.pairs, sticky, self.window, self.scale)
         return Describe(*given, self.order)
 
     @cached_property
-    def _pairs(self) -> Floats:
+    def pairs(self) -> Floats:
+        """[L, L] the energy of each pair of residues in contact."""
         return matrix_named(self.matrix).pairs(self.sequence)
 
     @cached_property
@@ -141,8 +121,15 @@ class Chain:
         return Spelling(self.place, self.order, self.symmetric, palindrome)
 
     @cached_property
-    def _gains(self) -> list[float]:
-        return self.order.gains(self._pairs, self.place)
+    def gains(self) -> list[float]:
+        """[L + 1] the most that is gained from each placement on, see `Order.gains`."""
+        return self.order.gains(self.pairs, self.place)
+
+    @cached_property
+    def first_state(self) -> int:
+        """The state of `Lattice.breaking` after the first bond; the last one breaks nothing."""
+        breaking = self.place.breaking
+        return int(breaking.after[0, 0]) if self.symmetric else len(breaking.legal) - 1
 
     @cached_property
     def _lines(self) -> Lines | None:
@@ -156,12 +143,24 @@ class Chain:
             return math.inf
         return self._lines.most(-self.compact * self.scale) + 1e-4
 
-    def _near(self, cells: Tensor) -> Tensor:
-        """Return what is around the end that grows next [B, 4, Z]."""
-        if self.grow != "middle":
-            return self._around(cells)
-        head = self.order.heads[cells.shape[1]]
-        return self._around(torch.cat([cells, cells[:, head : head + 1]], dim=1))
+    @cached_property
+    def tensors(self) -> Tensors:
+        """The steps of growth in operations on tensors, on any device."""
+        return Tensors(self)
+
+    @cached_property
+    def _compiled(self) -> Compiled | None:
+        """The same as compiled code, several times as fast on the CPU; None without numba."""
+        if find_spec("numba") is None:
+            return None
+        from tasks.folding.stepping import Compiled
+
+        return Compiled(self)
+
+    def _on(self, state: Growth) -> Tensors | Compiled:
+        """Return what steps chains where these are."""
+        compiled = self._compiled if state.cells.device.type == "cpu" else None
+        return compiled or self.tensors
 
     def reset(
         self, batch_size: int, device: torch.device, generator: torch.Generator | None = None
@@ -173,18 +172,16 @@ class Chain:
         ends = self.order.first_frames(self.place)
         zero = torch.zeros(batch_size, dtype=torch.int64, device=device)
         heads = torch.stack([frames.steps[0], torch.zeros_like(frames.steps[0])][: len(ends)])
-        breaking = self.place.breaking
-        start = int(breaking.after[0, 0]) if self.symmetric else len(breaking.legal) - 1
         lines, spread = self._first_lines(batch_size, device)
         head = heads.expand(batch_size, len(ends), 3)
         ahead, wider = self._ahead(head, lines, 2)
         return Growth(
             cells=cells,
-            near=self._near(cells),
+            near=self.tensors.near(cells),
             head=head,
             core=heads[0] * float(self.sticky[1]) + torch.zeros_like(zero)[:, None],
             frame=torch.stack([zero + int(frame) for frame in ends], dim=1),
-            broken=zero + start,
+            broken=zero + self.first_state,
             last=torch.stack([zero] * len(ends), dim=1),
             stuck=zero.bool(),
             energy=zero.float(),
@@ -222,82 +219,45 @@ class Chain:
 
     def mask(self, state: Growth, /) -> Tensor:
         """Return [B, A]: free points, one of each symmetric set; GIVE_UP where there is none."""
-        return self.moves(state, self.free(state))
+        return self._on(state).mask(state, self.room(state))
 
-    def free(self, state: Growth) -> Tensor:
-        """Return [B, Z] by letter which points the next residue may lie on."""
-        frames = frames_on(self.place, state.cells.device)
-        free = (state.near[:, TAKEN] == 0) & frames.legal[state.broken]  # [B, Z] by letter
+    def room(self, state: Growth) -> Tensor | None:
+        """Return [B] how many lines the next residue may add to the core, below 0 where it may lie
+        nowhere; None where nothing limits it.
+        """
         placed = min(state.cells.shape[1], len(self.sequence) - 1)
-        if self.lookahead and self.order.onwards[placed]:
-            free = free & (state.near[:, EXITS] > 0)
-        if self.prune is not None:
-            reach = state.energy + self._gains[placed] <= self.prune + 1e-4
-            free = free & reach[:, None]
+        room = None
         if self._lines is not None and self.sticky[placed]:
-            free = free & (state.spread[:, None] + state.wider <= self._widest)
-        return free
-
-    def moves(self, state: Growth, free: Tensor) -> Tensor:
-        """Return the mask [B, A] where these points [B, Z] are free."""
-        frames = frames_on(self.place, state.cells.device)
-        placed = min(state.cells.shape[1], len(self.sequence) - 1)
-        frame = state.frame[:, self.order.sides[placed]]
-        moves = free.gather(1, frames.letters[frame]) & ~self.done(state)[:, None]
-        return torch.cat([moves, ~moves.any(1, keepdim=True)], dim=1)
+            room = math.floor(self._widest) - state.spread
+        if self.prune is not None:
+            reach = state.energy + self.gains[placed] <= self.prune + 1e-4
+            room = torch.where(reach, _ANY if room is None else room, -1)
+        return room
 
     def step(self, state: Growth, action: Tensor, /) -> Growth:
         """Return the chains with one more residue; those that are done stay where they are."""
         placed = state.cells.shape[1]
         if placed >= len(self.sequence):
             return state
-        frames = frames_on(self.place, state.cells.device)
-        side, beside = self.order.sides[placed], self.order.heads[placed]
-        stuck = state.stuck | (action == self.give_up)
-        moved, turn = ~stuck, action.clamp(max=self.give_up - 1)
-        frame, last = state.frame[:, side], state.last[:, side]
-        letter = frames.letters[frame, turn]
-        head = state.head[:, side] + frames.steps[letter] * moved[:, None]
-        cell = state.cells[:, beside] + frames.deltas[letter] * moved
-        cells = torch.cat([state.cells, cell[:, None]], dim=1)
+        grown = self._on(state).step(state, action)
         lines, spread = state.lines, state.spread
         if self._lines is not None and self.sticky[placed]:
+            frame = state.frame[:, self.order.sides[placed]]
+            turn = action.clamp(max=self.give_up - 1)
+            letter = frames_on(self.place, frame.device).letters[frame, turn]
             rows = torch.arange(len(letter), device=letter.device)
             lines = torch.cat([lines, state.ahead[rows, letter][:, None]], dim=1)
-            spread = spread + state.wider[rows, letter] * moved
-        gained = state.near[:, ENERGY].gather(1, letter[:, None]).squeeze(1)
-        turned = torch.where(moved, frames.turned[frame, turn], frame)
-        heads = _put(state.head, side, head)
-        ahead, wider = self._ahead(heads, lines, placed + 1)
-        return Growth(
-            cells=cells,
-            near=self._near(cells) if placed + 1 < len(self.sequence) else state.near,
-            head=heads,
-            core=state.core + head * moved[:, None] if self.sticky[placed] else state.core,
-            frame=_put(state.frame, side, turned),
-            broken=torch.where(moved, frames.after[state.broken, letter], state.broken),
-            last=_put(state.last, side, torch.where(moved, turn, last)),
-            stuck=stuck,
-            energy=state.energy + gained * moved,
-            lines=lines,
-            spread=spread,
-            ahead=ahead,
-            wider=wider,
-        )
+            spread = spread + state.wider[rows, letter] * ~grown["stuck"]
+        ahead, wider = self._ahead(grown["head"], lines, placed + 1)
+        return Growth(**grown, lines=lines, spread=spread, ahead=ahead, wider=wider)
 
     def observe(self, state: Growth, /) -> Tensor:
-        """Return [B, F] float32, see `Describe`."""
-        frames = frames_on(self.place, state.cells.device)
-        placed = state.cells.shape[1]
-        side, count = self.order.sides[placed], sum(self.sticky[:placed])
-        frame, last = state.frame[:, side], state.last[:, side]
-        away = state.core - state.head[:, side] * count  # the rest of the chain, from the head
-        way = (frames.back[frame] @ away[:, :, None]).squeeze(2)
-        letters = frames.letters[frame]
-        seen = self._describe(state.near, letters, last, state.energy, way, placed)
+        """Return [B, F] float32, see `Describe`; last the lines left, and what a turn adds."""
+        seen = self._on(state).observe(state)
         if self._lines is None:
             return seen
-        new = state.wider.gather(1, letters)
+        frame = state.frame[:, self.order.sides[state.cells.shape[1]]]
+        new = state.wider.gather(1, frames_on(self.place, frame.device).letters[frame])
         left = (math.floor(self._widest) - state.spread)[:, None]
         return torch.cat([seen, left / self.place.size, new.float()], dim=1)
 
@@ -334,9 +294,3 @@ class Chain:
         words = [d.letters for d, own in zip(designs, ours, strict=True) if own]
         found = iter(self._spelling.actions(words, rng).tolist())
         return [next(found) if own else None for own in ours]
-
-
-def _put(ends: Tensor, side: int, value: Tensor) -> Tensor:
-    """Return [B, S, ...] with one end's entry changed."""
-    parts = [value if k == side else old for k, old in enumerate(ends.unbind(1))]
-    return torch.stack(parts, dim=1)

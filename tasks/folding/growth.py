@@ -1,4 +1,4 @@
-"""In which order a chain grows: from its start, from its end, or from the middle both ways.
+"""B growing chains, and in which order each grows: from an end, or from the middle both ways.
 
 Placement k is residue `order[k]`. The first two are given; each later one is put next to an
 earlier one at one of the two ends. Letters in the order of growth are the walk's letters, taken
@@ -12,11 +12,31 @@ from functools import cached_property
 from typing import Literal
 
 import numpy as np
+from torch import Tensor
 
 from designer.protocols import Floats
 from tasks.folding.lattices import Ints, Lattice
 
 Grow = Literal["start", "end", "middle"]
+
+
+@dataclass(frozen=True)
+class Growth:
+    """B growing chains, t residues each (those that gave up repeat their last point)."""
+
+    cells: Tensor  # [B, t] int32 packed points of the residues, in the order they were placed
+    near: Tensor  # [B, 4, Z] float32 what is around the end that grows next, see `Surroundings`
+    head: Tensor  # [B, S, 3] float32 lattice points of the ends that grow (S = 1, or 2 of them)
+    core: Tensor  # [B, 3] float32 sum of the hydrophobic residues' points
+    frame: Tensor  # [B, S] int64 the symmetry that turns the standard frame into the walker's
+    broken: Tensor  # [B] int64 state of `Lattice.breaking`
+    last: Tensor  # [B, S] int64 the last move
+    stuck: Tensor  # [B] bool, the walker gave up
+    energy: Tensor  # [B] float32 contact energy so far
+    lines: Tensor  # [B, k, D] int64 lines that the core lies on, see `Lines`; D = 0: not needed
+    spread: Tensor  # [B] int64 how many different ones
+    ahead: Tensor  # [B, Z, D] int64 lines through the neighbours of the end that grows next
+    wider: Tensor  # [B, Z] int64 how many of these are new
 
 
 @dataclass(frozen=True)

@@ -37,19 +37,23 @@ class Describe:
     ) -> None:
         self._moves = lattice.size - 1
         strongest = float(abs(pairs).max()) or 1.0
-        self._along = _along(sticky, pairs / strongest, window, order).astype(np.float32)
+        self.along = _along(sticky, pairs / strongest, window, order).astype(np.float32)
         known = np.concatenate([[0.0], sticky[order.order].cumsum()]).clip(min=1)
         self._middle = (1 / known).astype(np.float32)
         self._scale = scale
         units = np.ones(4, dtype=np.float32)
         units[EXITS], units[ENERGY] = 1 / lattice.size, -1 / strongest
-        self._units = units
+        self.units = units
         self._tables: dict[torch.device, tuple[Tensor, ...]] = {}
+
+    def way(self, row: int) -> float:
+        """Return the unit of the way to the hydrophobic residues, of that row of `along`."""
+        return float(self._middle[row]) / _FAR
 
     @property
     def size(self) -> int:
         """F, the number of features."""
-        return int(self._along.shape[1]) + 5 * self._moves + 4
+        return int(self.along.shape[1]) + 5 * self._moves + 4
 
     def __call__(
         self, near: Tensor, letters: Tensor, last: Tensor, energy: Tensor, way: Tensor, placed: int
@@ -76,7 +80,7 @@ class Describe:
 
     def _on(self, device: torch.device) -> tuple[Tensor, ...]:
         if device not in self._tables:
-            arrays = (self._along, self._middle, self._units)
+            arrays = (self.along, self._middle, self.units)
             self._tables[device] = tuple(torch.as_tensor(a, device=device) for a in arrays)
         return self._tables[device]
 

@@ -19,8 +19,8 @@ from tasks.folding.lattices import WORD, Ints, Lattice
 
 TAKEN, STICKY, EXITS, ENERGY = range(4)  # channels
 _REACH = 2
-_SHIFT = _REACH * (1 + (1 << WORD) + (1 << 2 * WORD))
-_FAR_BITS = ~(7 | 7 << WORD | 7 << 2 * WORD)
+SHIFT = _REACH * (1 + (1 << WORD) + (1 << 2 * WORD))
+FAR_BITS = ~(7 | 7 << WORD | 7 << 2 * WORD)
 _ADDRESSES = 1 << 9
 
 
@@ -40,9 +40,10 @@ class Surroundings:
 
     def __init__(self, lattice: Lattice, pairs: Floats, sticky: Sequence[bool]) -> None:
         self._size = lattice.size
-        near, beside = _near_points(lattice)
+        near, beside = near_points(lattice)
+        known = slots(near)
         slot = np.full(2 * _ADDRESSES, len(near), dtype=np.int64)  # the second half is far away
-        slot[_address(near)] = np.arange(len(near))
+        slot[:_ADDRESSES] = np.where(known < 0, len(near), known)
         partner = np.concatenate([np.zeros((len(pairs), 1)), pairs], axis=1)
         numbered = np.array([False, *sticky])
         floats = (np.asarray(table, dtype=np.float32) for table in (beside, partner, numbered))
@@ -67,8 +68,8 @@ class Surroundings:
     def _window(self, cells: Tensor, tables: _Tables) -> Tensor:
         """Return [B, W] int64 the number (from 1) of the residue at each near point, 0 if free."""
         width = len(tables.beside)
-        shifted = cells[:, :-1] - (cells[:, -1:] - _SHIFT)
-        far = ((shifted & _FAR_BITS) != 0).int()
+        shifted = cells[:, :-1] - (cells[:, -1:] - SHIFT)
+        far = ((shifted & FAR_BITS) != 0).int()
         address = (shifted | shifted >> (WORD - 3) | shifted >> 2 * (WORD - 3)) & (_ADDRESSES - 1)
         slot = _looked_up(tables.slot, address | far << 9)
         number = torch.arange(1, cells.shape[1], device=cells.device).expand_as(slot)
@@ -87,7 +88,7 @@ def _looked_up(table: Tensor, index: Tensor) -> Tensor:
     return table.index_select(0, index.flatten()).view(index.shape)
 
 
-def _near_points(lattice: Lattice) -> tuple[Ints, Ints]:
+def near_points(lattice: Lattice) -> tuple[Ints, Ints]:
     """Return the points [W, 3] one or two bonds away, the Z neighbours first, and `beside`."""
     neighbours = [tuple(v) for v in lattice.steps.tolist()]
     second = {(a + d, b + e, c + f) for a, b, c in neighbours for d, e, f in neighbours}
@@ -96,6 +97,13 @@ def _near_points(lattice: Lattice) -> tuple[Ints, Ints]:
     differences = points[:, None, :] - lattice.steps[None, :, :]
     beside = (differences[:, :, None, :] == lattice.steps).all(axis=-1).any(axis=-1)
     return points, beside.astype(np.int64)
+
+
+def slots(near: Ints) -> Ints:
+    """Return [512] the number of the near point at each address, -1 where there is none."""
+    slot = np.full(_ADDRESSES, -1, dtype=np.int64)
+    slot[_address(near)] = np.arange(len(near))
+    return slot
 
 
 def _address(points: Ints) -> Ints:

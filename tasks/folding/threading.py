@@ -21,8 +21,9 @@ from designer.errors import InputError
 from designer.protocols import Spelling
 from tasks.folding.cores import compact, met
 from tasks.folding.design import Fold
-from tasks.folding.environment import Chain, Growth
+from tasks.folding.environment import Chain
 from tasks.folding.frames import frames_on
+from tasks.folding.growth import Growth
 from tasks.folding.lattices import WORD, Lattice
 from tasks.folding.surroundings import EXITS, TAKEN
 
@@ -154,7 +155,7 @@ class Threaded:
         """Return [B, A]: the chain's moves that keep to the core, or all where none does."""
         growth = state.growth
         placed = min(growth.cells.shape[1], len(self.chain.sequence) - 1)
-        free = self.chain.free(growth)
+        free = self.chain.tensors.free(growth, self.chain.room(growth))
         inside = ((state.apart == 0) & state.left[:, None]).any(2)
         if self.chain.sticky[placed]:
             keeps = free & inside
@@ -162,7 +163,9 @@ class Threaded:
             keeps = free & (state.apart > 0).all(2) & self._near(state, placed)
         lost = inside & (growth.near[:, TAKEN] == 0) & (self._ways(growth, placed) < 2)
         keeps = keeps & (lost.sum(1, keepdim=True) - lost.long() == 0)
-        return self.chain.moves(growth, torch.where(keeps.any(1, keepdim=True), keeps, free))
+        return self.chain.tensors.moves(
+            growth, torch.where(keeps.any(1, keepdim=True), keeps, free)
+        )
 
     def _near(self, state: Threading, placed: int) -> Tensor:
         """Return [B, Z] from where the next hydrophobic residue can come into the core."""

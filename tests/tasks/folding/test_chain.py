@@ -15,9 +15,9 @@ from designer.testing import check_environment, walk
 from tasks.folding.bounds import bound
 from tasks.folding.design import Fold, reverse
 from tasks.folding.energy import matrix_named
-from tasks.folding.environment import Chain, Growth
+from tasks.folding.environment import Chain
 from tasks.folding.exact import ground_states
-from tasks.folding.growth import Grow
+from tasks.folding.growth import Grow, Growth
 from tasks.folding.lattices import LATTICES, lattice_named
 from tasks.folding.lines import Lines
 from tasks.folding.recheck import recheck

@@ -15,7 +15,8 @@ from designer.policy import RecurrentPolicy
 from designer.testing import check_proposer, walk
 from tasks.folding.energy import matrix_named
 from tasks.folding.enriched import Density, Enrichment, density, enriched
-from tasks.folding.environment import Chain, Growth
+from tasks.folding.environment import Chain
+from tasks.folding.growth import Growth
 from tasks.folding.recheck import recheck
 
 SEQUENCE = "HPHPPHHPHPPHPHHPPHPH"

@@ -1,0 +1,114 @@
+"""The steps of growing chains by compiled code: what `environment.Chain` else does in tensors.
+
+Needs numba; loaded when chains first grow on the CPU.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from tasks.folding import compiled_growth
+from tasks.folding.compiled_growth import Place, Rows, Rules
+from tasks.folding.environment import Chain
+from tasks.folding.frames import frames_on
+from tasks.folding.growth import Growth
+from tasks.folding.surroundings import near_points, slots
+
+_NOTHING = torch.zeros(0, dtype=torch.int64)
+
+
+class Compiled:
+    """Steps of one chain on the CPU, with the environment's own records."""
+
+    def __init__(self, chain: Chain) -> None:
+        self.chain, self.rules = chain, _rules(chain)
+
+    def step(self, state: Growth, action: Tensor) -> dict[str, Tensor]:
+        """Return the fields of `Growth` that `Rows` names, after one more residue."""
+        order, placed = self.chain.order, state.cells.shape[1]
+        place = Place(
+            placed,
+            order.sides[placed],
+            order.heads[placed],
+            order.heads[placed + 1],
+            self.chain.sticky[placed],
+            placed + 1 == len(self.chain.sequence),
+        )
+        after = {name: _like(getattr(state, name)) for name in Rows._fields}
+        after["cells"] = state.cells.new_empty(len(action), placed + 1)
+        rows = Rows(**{name: tensor.numpy() for name, tensor in after.items()})
+        compiled_growth.grow(self.rules, _rows(state), rows, _array(action), place)
+        return after
+
+    def mask(self, state: Growth, room: Tensor | None) -> Tensor:
+        """Return the legal moves [B, A]; see `Chain.room`."""
+        chain, placed = self.chain, state.cells.shape[1]
+        if placed == len(chain.sequence):
+            return chain.tensors.mask(state, room)
+        out = torch.empty(len(state.cells), chain.num_actions, dtype=torch.bool)
+        compiled_growth.mask(
+            self.rules,
+            _rows(state),
+            chain.order.sides[placed],
+            chain.lookahead and chain.order.onwards[placed],
+            _array(_NOTHING if room is None else room),
+            _array(state.wider),
+            out.numpy(),
+        )
+        return out
+
+    def observe(self, state: Growth) -> Tensor:
+        """Return [B, F] float32, see `Describe`."""
+        chain, describe, placed = self.chain, self.chain.describe, state.cells.shape[1]
+        row = min(placed, len(describe.along) - 1)
+        scales = np.array(
+            [sum(chain.sticky[:placed]), describe.way(row), -1 / chain.scale], dtype=np.float32
+        )
+        out = torch.empty(len(state.cells), describe.size)
+        compiled_growth.observe(
+            self.rules,
+            _rows(state),
+            chain.order.sides[placed],
+            describe.along[row],
+            describe.units,
+            scales,
+            out.numpy(),
+        )
+        return out
+
+
+def _like(tensor: Tensor) -> Tensor:
+    return tensor.new_empty(tensor.shape)
+
+
+def _array(tensor: Tensor) -> Any:
+    """Return the tensor's own memory; compiled code is made for rows that lie side by side."""
+    return tensor.contiguous().numpy()
+
+
+def _rows(state: Growth) -> Rows:
+    return Rows(**{name: _array(getattr(state, name)) for name in Rows._fields})
+
+
+def _rules(chain: Chain) -> Rules:
+    place, order = chain.place, chain.order.order
+    frames = frames_on(place, torch.device("cpu"))
+    near, beside = near_points(place)
+    widest = int(beside.sum(axis=1).max())
+    neighbours = np.full((len(near), widest + 1), -1, dtype=np.int64)
+    for point, row in enumerate(beside):
+        found = np.flatnonzero(row)
+        neighbours[point, : len(found)] = found
+    nothing = np.zeros((1, len(order)))
+    named = ("letters", "turned", "legal", "after", "steps", "deltas", "back")
+    return Rules(
+        slot=slots(near),
+        beside=neighbours,
+        sticky=np.array(chain.sticky, dtype=np.float32),
+        pairs=np.concatenate([chain.pairs[order][:, order], nothing]).astype(np.float32),
+        **{name: _array(getattr(frames, name)) for name in named},
+    )
