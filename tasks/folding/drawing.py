@@ -20,7 +20,6 @@ from tasks.folding.design import Fold
 from tasks.folding.energy import Matrix, matrix_named
 from tasks.folding.lattices import Ints, lattice_named
 from tasks.folding.recheck import recheck
-from tasks.folding.sequence import hp_string
 from tasks.folding.view import caption
 
 _PANEL, _MARGIN, _TITLE = 300.0, 26.0, 44.0  # pixels
@@ -44,6 +43,7 @@ class _Scene:
     spots: Floats  # [L, 2] in bond lengths, y downwards
     depth: Floats  # [L] 0 (far) to 1 (near); all 1 in 2D
     contacts: Ints  # [K, 2] pairs of residues that attract
+    hp: str  # which residues are filled
     fold: Fold
 
 
@@ -101,12 +101,12 @@ def _panel(
 ) -> tuple[float, float, str]:
     """Return width, height and the shapes of one fold with its title: `more` are like it."""
     points = lattice_named(fold.lattice).cartesian(fold.coordinates)
-    contacts = _contacts(fold, matrix)
+    contacts, hp = _contacts(fold, matrix), matrix.hp(fold.sequence)
     flat = lattice_named(fold.lattice).dimensions == 2
     if flat:
-        scenes = [_Scene(points[:, :2] * (1, -1), np.ones(len(points)), contacts, fold)]
+        scenes = [_Scene(points[:, :2] * (1, -1), np.ones(len(points)), contacts, hp, fold)]
     else:
-        scenes = [_turned(points, *view, contacts, fold) for view in _views(points)]
+        scenes = [_turned(points, *view, contacts, hp, fold) for view in _views(points)]
     width = _PANEL * len(scenes)
     spans = [np.ptp(scene.spots, axis=0) for scene in scenes]
     room = _PANEL - 2 * _MARGIN
@@ -185,10 +185,12 @@ def _seen(points: Floats, turn: float, tilt: float) -> tuple[Floats, Floats]:
     return np.stack([x, down], axis=1), points[:, 2] * np.sin(b) - away * np.cos(b)
 
 
-def _turned(points: Floats, turn: float, tilt: float, contacts: Ints, fold: Fold) -> _Scene:
+def _turned(
+    points: Floats, turn: float, tilt: float, contacts: Ints, hp: str, fold: Fold
+) -> _Scene:
     """Return the fold as seen from the side, turned about the vertical and tilted."""
     spots, near = _seen(points, turn, tilt)
-    return _Scene(spots, (near - near.min()) / (float(np.ptp(near)) or 1.0), contacts, fold)
+    return _Scene(spots, (near - near.min()) / (float(np.ptp(near)) or 1.0), contacts, hp, fold)
 
 
 def _shapes(scene: _Scene, at: Floats, unit: float) -> str:
@@ -232,7 +234,7 @@ def _between(at: Floats, radius: Floats, i: int, j: int) -> tuple[Floats, Floats
 
 def _residue(scene: _Scene, i: int, spot: Floats, unit: float, radius: float) -> str:
     sequence, near = scene.fold.sequence, float(scene.depth[i])
-    sticky = hp_string(sequence)[i] == "H"
+    sticky = scene.hp[i] == "H"
     place = f'cx="{spot[0]:.1f}" cy="{spot[1]:.1f}"'
     fill, edge = _faded(_FILLED if sticky else _OPEN, near), _faded(_EDGE, near)
     shape = (

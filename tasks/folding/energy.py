@@ -24,7 +24,7 @@ from numpy.typing import NDArray
 from designer.errors import InputError, nearest
 from designer.protocols import Floats
 from tasks.folding.lattices import Ints, Lattice
-from tasks.folding.sequence import parse_sequence, types
+from tasks.folding.sequence import RESIDUES, hp_string, parse_sequence, types
 
 Named = Literal["hp", "mj", "mj-reduced"]  # contact energies that need no file
 _TABLES = {"mj": "mj-matrix.csv", "mj-reduced": "mj-matrix-reduced.csv"}
@@ -50,6 +50,20 @@ class Matrix:
         place = np.arange(len(kinds))
         bonded = abs(place[:, None] - place[None, :]) <= 1
         return np.where(bonded, 0.0, energies)
+
+    def hp(self, sequence: str) -> str:
+        """Return the H/P string by which a sequence is drawn: over a user's own alphabet H are the
+        residues that attract their own kind.
+        """
+        if self.alphabet == "HP" or set(self.alphabet) == set(RESIDUES):
+            return hp_string(sequence)
+        own = np.diag(self.values)
+        return "".join("PH"[int(own[self.alphabet.index(c)] < 0)] for c in sequence)
+
+    @property
+    def title(self) -> str:
+        """The name, or that of the file without its folders."""
+        return Path(self.name).name
 
 
 def strongest(pairs: Floats) -> float:

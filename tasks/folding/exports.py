@@ -21,7 +21,6 @@ from tasks.folding.energy import matrix_named
 from tasks.folding.lattices import lattice_named
 from tasks.folding.page import page
 from tasks.folding.recheck import recheck
-from tasks.folding.sequence import hp_string
 
 BOND = 3.8  # Angstrom
 _CODES = {
@@ -57,7 +56,7 @@ def pdb(folds: Sequence[Fold], matrix: str = "hp") -> str:
         lines.append(f"REMARK   1 MODEL {model} ENERGY {energy:.6g} LATTICE {fold.lattice.upper()}")
     for model, fold in enumerate(folds, start=1):
         lines.append(f"MODEL     {model:>4}")
-        sticky = hp_string(fold.sequence)
+        sticky = known.hp(fold.sequence)
         names, length = _names(fold), len(fold.sequence)
         for i, ((x, y, z), name) in enumerate(zip(_spread(fold), names, strict=True)):
             lines.append(
@@ -75,7 +74,7 @@ def xyz(folds: Sequence[Fold], matrix: str = "hp") -> str:
     """Return an XYZ file, a frame a fold: C where hydrophobic, O where polar."""
     known, frames = matrix_named(matrix), []
     for fold in folds:
-        letters = hp_string(fold.sequence)
+        letters = known.hp(fold.sequence)
         energy = recheck(fold, known)
         frames.append(f"{len(letters)}\nenergy {energy:.6g} {fold.lattice} {fold.letters}")
         for (x, y, z), letter in zip(_spread(fold), letters, strict=True):

@@ -16,7 +16,6 @@ from tasks.folding.design import Fold
 from tasks.folding.energy import Matrix, matrix_named
 from tasks.folding.lattices import lattice_named
 from tasks.folding.recheck import recheck
-from tasks.folding.sequence import hp_string
 from tasks.folding.view import caption
 
 
@@ -54,7 +53,7 @@ def _entry(fold: Fold, matrix: Matrix, proven: Callable[[float], bool]) -> dict[
         "what": what,
         "flat": place.dimensions == 2,
         "sequence": fold.sequence,
-        "sticky": hp_string(fold.sequence),
+        "sticky": matrix.hp(fold.sequence),
         "letters": fold.letters,
         "points": np.round(points, 4).tolist(),
         "contacts": np.argwhere(attracts).tolist(),

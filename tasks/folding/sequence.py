@@ -45,7 +45,7 @@ def types(sequence: str, alphabet: str) -> list[int]:
 
 
 def hp_string(sequence: str) -> str:
-    """Return the H/P string of a sequence; one over another alphabet counts as all polar."""
+    """Return the H/P string of a sequence; a letter that is no residue counts as polar."""
     if set(sequence) <= set("HP"):
         return sequence
     return "".join("H" if letter in HYDROPHOBIC else "P" for letter in sequence)

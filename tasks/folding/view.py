@@ -40,7 +40,7 @@ def show(
     """
     known = matrix_named(matrix)
     energy, what = caption(fold, known, proven)
-    lines = [*picture(fold), "", f"{energy}, {what}", fold.text]
+    lines = [*picture(fold, known.hp(fold.sequence)), "", f"{energy}, {what}", fold.text]
     if count and "optimal" in energy:
         lowest = round(recheck(fold, known), 6)
         many = as_low(fold.sequence, fold.lattice, matrix, lowest)
@@ -61,21 +61,23 @@ def caption(
     elif proven(energy):
         proof = "optimal, proved by enumeration"
     return (
-        f"energy {energy:.6g} ({matrix.name}, {proof})",
+        f"energy {energy:.6g} ({matrix.title}, {proof})",
         f"{len(fold.sequence)} residues, {fold.lattice} lattice",
     )
 
 
-def picture(fold: Fold) -> list[str]:
-    """Return the lines of the picture."""
+def picture(fold: Fold, hp: str | None = None) -> list[str]:
+    """Return the lines of the picture; `hp` says which residues are drawn as hydrophobic, without
+    it the known mapping does.
+    """
+    marks = symbols(fold, hp or hp_string(fold.sequence))
     if lattice_named(fold.lattice).dimensions == 2:
-        return _lines(_flat(fold))
-    return _beside(_layers(fold))
+        return _lines(_flat(fold, marks))
+    return _beside(_layers(fold, marks))
 
 
-def symbols(fold: Fold) -> list[str]:
+def symbols(fold: Fold, hp: str) -> list[str]:
     """Return what each residue is drawn as [L]."""
-    hp = hp_string(fold.sequence)
     if set(fold.sequence) <= set("HP"):
         drawn = ["●" if letter == "H" else "○" for letter in hp]
         return ["◉" if hp[0] == "H" else "◎", *drawn[1:]]
@@ -83,13 +85,13 @@ def symbols(fold: Fold) -> list[str]:
     return [c.upper() if kind == "H" else c.lower() for c, kind in pairs]
 
 
-def _flat(fold: Fold) -> Canvas:
+def _flat(fold: Fold, marks: list[str]) -> Canvas:
     x, y = fold.coordinates[:, 0], fold.coordinates[:, 1]
     half = 1 if fold.lattice == "triangular" else 0  # axial coordinates: up also goes right
     reach = int(np.ptp(2 * x + half * y)) + 1
     gap = _WIDE if _WIDE * reach // 2 <= _LIMIT else _NARROW
     columns = gap * x + (gap // 2) * half * y
-    return _drawn(-2 * y, columns, symbols(fold), np.ones(len(x), dtype=bool))
+    return _drawn(-2 * y, columns, marks, np.ones(len(x), dtype=bool))
 
 
 def _drawn(rows: Ints, columns: Ints, marks: list[str], here: NDArray[np.bool_]) -> Canvas:
@@ -114,7 +116,7 @@ def _join(canvas: Canvas, start: tuple[int, int], end: tuple[int, int]) -> None:
         canvas[place] = sign
 
 
-def _layers(fold: Fold) -> list[tuple[str, Canvas]]:
+def _layers(fold: Fold, marks: list[str]) -> list[tuple[str, Canvas]]:
     """Return a title and a canvas for each layer, from the lowest; all of one size."""
     points = fold.coordinates
     z, up = points[:, 2], np.diff(points[:, 2])
@@ -124,7 +126,7 @@ def _layers(fold: Fold) -> list[tuple[str, Canvas]]:
         columns, rows = _WIDE * points[:, 0], -2 * points[:, 1]
     rows, columns = rows - rows.min(), columns - columns.min()
     corners = {(0, 0): " ", (int(rows.max()), int(columns.max()) + 1): " "}
-    marks, found = symbols(fold), []
+    found = []
     for level in range(int(z.min()), int(z.max()) + 1):
         canvas = corners | _drawn(rows, columns, marks, z == level)
         for i in np.flatnonzero(z == level):

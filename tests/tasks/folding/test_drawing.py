@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import re
 from collections import Counter
+from pathlib import Path
 
 import numpy as np
 import pytest
 
 from tasks.folding.design import Fold
 from tasks.folding.drawing import draw
+from tasks.folding.exports import pdb, xyz
+from tasks.folding.page import page
+from tasks.folding.view import show
 
 SMALL = [
     Fold("ACDEFG", "cubic", "RUFDL"),
@@ -37,6 +41,23 @@ def covers(kind: str, at: dict[str, float], spot: np.ndarray) -> bool:
     way = end - start
     share = np.clip((spot - start) @ way / max(way @ way, 1e-9), 0, 1)
     return kind == "line" and bool(np.hypot(*(start + share * way - spot)) < 2)
+
+
+def test_a_matrix_of_ones_own_says_what_is_drawn_as_hydrophobic(tmp_path: Path) -> None:
+    """In the HPNX model H attracts H; in the AB model B does not attract B, though A is alanine."""
+    hpnx, ab = tmp_path / "hpnx.txt", tmp_path / "ab.txt"
+    hpnx.write_text("HPNX\n-4 0 0 0\n0 1 -1 0\n0 -1 1 0\n0 0 0 0\n")
+    ab.write_text("AB\n0 0\n0 -1\n")
+    for file, sequence, drawn in ((hpnx, "HXNH", "HxnH"), (ab, "BAAB", "BaaB")):
+        fold = Fold(sequence, "square", "RUL")
+        said = show(fold, str(file))
+        assert f"{drawn[3]}───{drawn[2]}" in said and f"{drawn[0]}───{drawn[1]}" in said
+        assert f"({file.name}, optimal)" in said, "the file's name, without its folders"
+        legend = 1
+        assert draw([fold], str(file)).count('fill="#1f6f78"') == 2 + legend
+        assert [line[:1] for line in xyz([fold], str(file)).splitlines()[2:]] == list("COOC")
+        assert pdb([fold], str(file)).count("  1.00  1.00 ") == 2
+        assert '"sticky":"HPPH"' in page([fold], str(file))
 
 
 @pytest.mark.parametrize("fold", SMALL, ids=lambda fold: f"{fold.lattice} {fold.sequence}")
