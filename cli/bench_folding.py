@@ -24,9 +24,9 @@ import numpy as np
 import data
 from cli.bench_peers import LONGEST_EXACT, Outcome, exact, exchanged, peers
 from cli.build import build
+from cli.folding import campaign_of
 from cli.kept import keep, read
 from cli.options import Options
-from cli.presets import fold
 from cli.session import apply
 from designer.errors import InputError, nearest
 from tasks.folding.design import Fold, parse_fold
@@ -146,8 +146,7 @@ def _problem(row: dict[str, str]) -> Problem:
 
 def _ours(problem: Problem, seed: int, options: Options, limit: float) -> Outcome:
     """Run one campaign to the best-known energy; it is scored again from the letters."""
-    document = fold(problem.sequence, problem.lattice, "hp")
-    document.override(("task", "target_energy"), problem.energy, "bench")
+    document = campaign_of(problem.sequence, problem.lattice, "hp", problem.energy, options)
     document.table(("campaign",)).pop("time")
     apply(document, options)
     document.override(("campaign", "seed"), seed, "bench")

@@ -112,6 +112,15 @@ def folding(
 
 
 @app.command()
+@with_options(only=(*TOLD, "device", "assignments"))
+def growth(options: Options, only: Chains = None) -> None:
+    """Time the growth of chains by the policy, by its network alone, and blindly."""
+    from cli.bench_growth import bench_growth
+
+    bench_growth(options, only or [])
+
+
+@app.command()
 @with_options(only=RUN)
 def samples(
     options: Options,

@@ -33,14 +33,14 @@ def fold_all(
         raise InputError(f"{path}: a directory; give a FASTA file, or the letters of a chain")
     named = path.suffix.lower() in _FASTA or len(path.parts) > 1  # as no chain is written
     if len(text) > _NAME or not (named or path.is_file()):
-        return start(_folding(text, lattice, energy, target_energy, options), options)
+        return start(campaign_of(text, lattice, energy, target_energy, options), options)
     if not path.is_file():
         raise InputError(f"{path}: no such file; expected FASTA records, or give the letters")
     from tasks.folding.fasta import read_fasta
 
     records = read_fasta(path, known.alphabet)
     documents = [
-        _folding(record.sequence, lattice, energy, target_energy, options) for record in records
+        campaign_of(record.sequence, lattice, energy, target_energy, options) for record in records
     ]
     if len(documents) == 1:
         return start(documents[0], options)
@@ -57,13 +57,18 @@ def _known(energy: str) -> Matrix:
         raise InputError(f"--energy: {problem}") from None
 
 
-def _folding(
+def campaign_of(
     sequence: str, lattice: str, energy: str, target_energy: float | None, options: Options
 ) -> Document:
+    """Return the campaign that folds a chain, from the shipped prior where there is one."""
     document = fold(sequence, lattice, energy)
     if target_energy is not None:
         document.override(("task", "target_energy"), target_energy, "--target-energy")
     prior = _taught(lattice, energy, options)
+    key = "prior.run="
+    own = [text for text in options.assignments or [] if text.startswith(key)]
+    if own and is_taught(own[-1].removeprefix(key)):
+        document.data.pop("policy", None)  # a taught prior brings the sizes of its network
     if prior is not None:
         document.override(("prior",), {"run": prior}, "the prior that is shipped")
     return document
