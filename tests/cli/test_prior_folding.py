@@ -67,6 +67,12 @@ def test_rows_of_several_chains_come_once_an_epoch_as_their_environments_show_th
                 state = env.step(state, known.actions[row, t : t + 1])
 
 
+def test_a_prior_of_ones_own_brings_the_sizes_of_its_network(prior: Path, tmp_path: Path) -> None:
+    words = ["fold", "HPPHPPHPHH", "--quiet", "--set", f"prior.run={prior}"]
+    assert invoke([*words, "--budget", "100", "--out", str(tmp_path / "run")]) == 0
+    assert "hidden = 8\n" in (tmp_path / "run" / "campaign.toml").read_text()
+
+
 def test_a_prior_of_folds_is_measured_and_starts_a_campaign(
     prior: Path,
     tmp_path: Path,
