@@ -13,7 +13,7 @@ from cli.bench_folding import SETS, problems
 from cli.bench_folds import ROOMY, VARIANTS, _document, _varied
 from cli.bench_peers import peers
 from cli.build import build
-from cli.folding import _folding
+from cli.folding import campaign_of
 from cli.main import invoke
 from cli.options import Options
 from cli.presets import fold, shipped
@@ -73,7 +73,7 @@ def test_the_shipped_prior_is_the_start_where_there_is_one(
 ) -> None:
     options = Options(assignments=list(said))
     sequence = "HPPHPPHPPH" if energy == "hp" else "LAALAALAAL"
-    document = _folding(sequence, lattice, energy, None, options)
+    document = campaign_of(sequence, lattice, energy, None, options)
     apply(document, options)
     policy = build(document).policy.state_dict()
     prior = weights(find(Path("folds_square")))
