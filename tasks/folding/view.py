@@ -22,6 +22,7 @@ from tasks.folding.sequence import hp_string
 
 Canvas = dict[tuple[int, int], str]  # (row, column) -> character; rows grow downwards
 _WIDE, _NARROW, _LIMIT = 4, 2, 76  # columns between residues; columns of a terminal
+_ROWS, _COLUMNS = 120, 160  # lines and columns of a picture that is worth printing
 _BONDS = {(0, 1): "─", (1, 0): "│", (1, 1): "╲", (1, -1): "╱"}  # noqa: RUF001
 _ARROWS = {(False, False): "", (True, False): "↑", (False, True): "↓", (True, True): "↕"}
 
@@ -34,13 +35,18 @@ def show(
     count: bool = True,
 ) -> str:
     """Return the fold's picture, its energy and its letters; several lines. Of a short chain
-    whose fold is optimal also, with `count`, how many folds are.
+    whose fold is optimal also, with `count`, how many folds are. A picture that no terminal
+    holds is left out.
 
     `proven` says of an energy above the bound whether an enumeration has found none lower.
     """
     known = matrix_named(matrix)
     energy, what = caption(fold, known, proven)
-    lines = [*picture(fold, known.hp(fold.sequence)), "", f"{energy}, {what}", fold.text]
+    drawn = picture(fold, known.hp(fold.sequence))
+    width = max(map(len, drawn))
+    if len(drawn) > _ROWS or width > _COLUMNS:
+        drawn = [f"(too large to print, {len(drawn):,} lines of {width:,}: see the drawing)"]
+    lines = [*drawn, "", f"{energy}, {what}", fold.text]
     if count and "optimal" in energy:
         lowest = round(recheck(fold, known), 6)
         many = as_low(fold.sequence, fold.lattice, matrix, lowest)

@@ -60,6 +60,13 @@ def test_a_matrix_of_ones_own_says_what_is_drawn_as_hydrophobic(tmp_path: Path) 
         assert '"sticky":"HPPH"' in page([fold], str(file))
 
 
+def test_a_picture_that_no_terminal_holds_is_not_printed() -> None:
+    for fold in (Fold("H" * 100, "square", "U" * 99), Fold("H" * 100, "square", "R" * 99)):
+        said = show(fold).splitlines()
+        assert said[0].startswith("(too large to print, ") and len(said) == 4
+    assert len(show(Fold("H" * 50, "square", "U" * 49)).splitlines()) == 99 + 3
+
+
 @pytest.mark.parametrize("fold", SMALL, ids=lambda fold: f"{fold.lattice} {fold.sequence}")
 def test_each_letter_of_a_small_fold_in_space_can_be_read_in_one_of_the_views(fold: Fold) -> None:
     drawn, seen = shapes(draw([fold], "mj")), Counter[str]()
