@@ -28,6 +28,7 @@ from tasks.folding.view import show
 from tasks.folding.wishes import Wish
 
 _CHANCE_INSIDE, _CHANCE_OUTSIDE = 0.7, 0.25  # of an H at first: where it touches, where not
+_IDLE = 200  # draws without a new sequence, after which there are hardly more
 _CROSSED, _PAIRED, _SECOND, _THIRD = 0.2, 0.3, 0.5, 0.2  # chances of a mutation's kinds
 
 
@@ -142,14 +143,17 @@ class Mutations:
         return list(children.values())
 
     def first(self, count: int, rng: np.random.Generator) -> list[TokenDesign]:
-        """Return at most `count` distinct sequences, sticky where the target has contacts."""
+        """Return at most `count` distinct sequences, sticky where the target has contacts; fewer
+        once many draws one after the other gave nothing new: a tight wish leaves only a few.
+        """
         found: dict[str, TokenDesign] = {}
-        for _ in range(100 * count):
+        idle = 0
+        while len(found) < count and idle < _IDLE:
             text = self._suiting(rng)
-            if self.wish(text):
-                found.setdefault(text, TokenDesign(tuple(text), text))
-            if len(found) == count:
-                break
+            new = text not in found and self.wish(text)
+            if new:
+                found[text] = TokenDesign(tuple(text), text)
+            idle = 0 if new else idle + 1
         return list(found.values())
 
     def _suiting(self, rng: np.random.Generator) -> str:

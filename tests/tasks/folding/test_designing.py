@@ -141,6 +141,16 @@ def test_a_tight_wish_is_met_by_the_first_sequences_and_their_children() -> None
     assert all(wish(design.text) for design in [*first, *later])
 
 
+def test_a_wish_that_leaves_one_sequence_costs_few_draws(monkeypatch: pytest.MonkeyPatch) -> None:
+    mutations = Mutations("RURDRUUULDLULDD", "square", Wish("HP", 16, "H" * 16))
+    drawn, suiting = [], Mutations._suiting
+    monkeypatch.setattr(
+        Mutations, "_suiting", lambda self, rng: drawn.append(1) or suiting(self, rng)
+    )
+    (only,) = mutations.first(24, np.random.default_rng(0))
+    assert only.text == "H" * 16 and len(drawn) < 300
+
+
 BAD_WISHES = {
     ("HH", ""): "pattern 'HH' has 2 places and 0 \\*, expected 9",
     ("H**", ""): "pattern 'H\\*\\*' has 1 places and 2 \\*",
