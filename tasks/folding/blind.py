@@ -19,7 +19,7 @@ import numpy as np
 
 from designer.errors import InputError
 from designer.protocols import Floats
-from tasks.folding.dice import GOLDEN, Array, below, compiled, mixed, stored
+from tasks.folding.dice import GOLDEN, Array, below, compiled, inlined, mixed, stored
 from tasks.folding.environment import Chain
 
 TRAPPED = -1e30  # the logarithm of a weight of nothing
@@ -51,20 +51,17 @@ class Blind:
     log_weight: Floats  # [B] of how many walks it stands for; -1e30 where it was trapped
 
 
-@compiled
+@inlined
 def _open(walk: Walk, grid: Array, point: Any, exits: bool) -> bool:
     """Return whether a residue may lie there, whatever symmetry says."""
-    if grid[point] != 0:
-        return False
-    if not exits:
-        return True
     free = 0
-    for delta in walk.deltas:
-        free += grid[(point + delta) & (len(grid) - 1)] == 0
-    return free > 0
+    if exits:
+        for delta in walk.deltas:
+            free += grid[(point + delta) & (len(grid) - 1)] == 0
+    return grid[point] == 0 and (free > 0 or not exits)
 
 
-@compiled
+@inlined
 def _gained(walk: Walk, grid: Array, point: Any, placed: int) -> float:
     """Return the energy of a residue with all around its point."""
     total = 0.0

@@ -6,7 +6,7 @@ loaded by `tasks.folding.stepping` when chains first grow on the CPU.
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 
@@ -24,6 +24,7 @@ class Rules(NamedTuple):
     beside: (
         Array  # [W, K] int64 the head's neighbours that lie next to each near point; -1: no more
     )
+    points: int  # W + 1
     letters: Array  # [G, A - 1], and so on: see `frames.Frames`
     turned: Array
     legal: Array
@@ -31,8 +32,8 @@ class Rules(NamedTuple):
     steps: Array
     deltas: Array
     back: Array
-    sticky: Array  # [L] float32, 1 where the residue of that placement is hydrophobic
-    pairs: Array  # [L + 1, L] float32 energy of one placement beside another; the last row is 0
+    sticky: Array  # [L + 1] float32, 1 where the residue of placement k - 1 is hydrophobic
+    pairs: Array  # [L + 1, L + 1] float32 energy of a placement beside placement k - 1
 
 
 class Rows(NamedTuple):
@@ -49,6 +50,26 @@ class Rows(NamedTuple):
     energy: Array
 
 
+class Standing(NamedTuple):
+    """Those of them that say which moves are legal."""
+
+    near: Array
+    frame: Array
+    broken: Array
+    stuck: Array
+
+
+class Seen(NamedTuple):
+    """Those of them that are observed."""
+
+    near: Array
+    head: Array
+    core: Array
+    frame: Array
+    last: Array
+    energy: Array
+
+
 class Place(NamedTuple):
     """Where residue number `placed` goes, and the one after it; see `growth.Order`."""
 
@@ -61,70 +82,77 @@ class Place(NamedTuple):
 
 
 @inlined
-def look(rules: Rules, cells: Array, near: Array, head: int, coming: int) -> None:
-    """Write what is around placement `head` of one chain [t], for placement `coming` [4, Z]."""
-    size = near.shape[1]
-    for z in range(size):
-        near[TAKEN, z] = near[STICKY, z] = near[ENERGY, z] = 0.0
-        near[EXITS, z] = size - 1
-    middle = cells[head] - SHIFT
+def look(
+    rules: Rules, cells: Array, near: Array, head: int, coming: int, room: tuple[Array, Array]
+) -> None:
+    """Write what is around placement `head` of one chain [t], for placement `coming` [4, Z].
+
+    First the chain is sifted, then looked up: no branch that the processor could guess wrong.
+    """
+    found, held = room
+    points, size = len(held), near.shape[1]
+    middle, count = cells[head] - SHIFT, 0
     for k in range(len(cells)):
-        shifted = cells[k] - middle
-        if shifted & FAR_BITS:
-            continue
-        point = rules.slot[(shifted | shifted >> _NEXT | shifted >> _AFTER) & 511]
-        if point < 0:
-            continue
-        if point < size:
-            near[TAKEN, point] = 1.0
-            near[STICKY, point] = rules.sticky[k]
-        for z in rules.beside[point]:
-            if z < 0:
-                break
-            near[EXITS, z] -= 1.0
-            near[ENERGY, z] += rules.pairs[coming, k]
+        found[count] = k
+        count += ((cells[k] - middle) & FAR_BITS) == 0
+    for point in range(points):
+        held[point] = 0
+    for n in range(count):
+        shifted = cells[found[n]] - middle
+        held[rules.slot[(shifted | shifted >> _NEXT | shifted >> _AFTER) & 511]] = found[n] + 1
+    for z in range(size):
+        free, energy = size - 1, np.float32(0.0)
+        for point in rules.beside[z]:
+            free -= held[point] > 0
+            energy += rules.pairs[coming, held[point]]
+        near[TAKEN, z] = held[z] > 0
+        near[STICKY, z] = rules.sticky[held[z]]
+        near[EXITS, z] = free
+        near[ENERGY, z] = energy
 
 
 @stored
 def grow(rules: Rules, before: Rows, after: Rows, action: Array, place: Place) -> None:
     """Write `after`: B chains with one more residue, or where they were if they gave up."""
-    placed, side = place.placed, place.side
-    give_up = rules.letters.shape[1]
+    placed, side, give_up = place.placed, place.side, rules.letters.shape[1]
+    room = np.zeros(placed + 2, dtype=np.int64), np.zeros(rules.points, dtype=np.int64)
     for row in range(len(action)):
-        cells = after.cells[row]
-        cells[:placed] = before.cells[row]
-        after.head[row] = before.head[row]
-        after.core[row] = before.core[row]
-        after.frame[row] = before.frame[row]
-        after.last[row] = before.last[row]
-        turn = action[row]
-        if before.stuck[row] or turn == give_up:
-            cells[placed] = cells[place.beside]
-            after.broken[row] = before.broken[row]
-            after.energy[row] = before.energy[row]
-            after.stuck[row] = True
+        for k in range(placed):
+            after.cells[row, k] = before.cells[row, k]
+        for end in range(before.frame.shape[1]):
+            after.frame[row, end] = before.frame[row, end]
+            after.last[row, end] = before.last[row, end]
+            for axis in range(3):
+                after.head[row, end, axis] = before.head[row, end, axis]
+        turn, broken, energy = action[row], before.broken[row], before.energy[row]
+        cell, sticky = before.cells[row, place.beside], place.sticky
+        stuck = before.stuck[row] or turn == give_up
+        if stuck:
+            sticky = False
         else:
             frame = before.frame[row, side]
             letter = rules.letters[frame, turn]
-            cells[placed] = cells[place.beside] + rules.deltas[letter]
+            cell += rules.deltas[letter]
             for axis in range(3):
                 after.head[row, side, axis] += rules.steps[letter, axis]
-                if place.sticky:
-                    after.core[row, axis] += after.head[row, side, axis]
             after.frame[row, side] = rules.turned[frame, turn]
             after.last[row, side] = turn
-            after.broken[row] = rules.after[before.broken[row], letter]
-            after.energy[row] = before.energy[row] + before.near[row, ENERGY, letter]
-            after.stuck[row] = False
+            broken = rules.after[broken, letter]
+            energy += before.near[row, ENERGY, letter]
+        for axis in range(3):
+            added = after.head[row, side, axis] if sticky else np.float32(0.0)
+            after.core[row, axis] = before.core[row, axis] + added
+        after.cells[row, placed], after.stuck[row] = cell, stuck
+        after.broken[row], after.energy[row] = broken, energy
         if place.last:
             after.near[row] = before.near[row]
         else:
-            look(rules, cells, after.near[row], place.following, placed + 1)
+            look(rules, after.cells[row], after.near[row], place.following, placed + 1, room)
 
 
 @stored
 def mask(
-    rules: Rules, rows: Rows, side: int, exits: bool, room: Array, wider: Array, out: Array
+    rules: Rules, state: Standing, side: int, exits: bool, room: Array, wider: Array, out: Array
 ) -> None:
     """Write the legal moves out [B, A]. With `exits` points without one are closed.
 
@@ -134,11 +162,11 @@ def mask(
     moves = rules.letters.shape[1]
     limited, counted = len(room) > 0, wider.shape[1] > 0
     for row in range(len(out)):
-        near, some = rows.near[row], False
-        frame, broken = rows.frame[row, side], rows.broken[row]
+        near, some = state.near[row], False
+        frame, broken = state.frame[row, side], state.broken[row]
         for move in range(moves):
             z = rules.letters[frame, move]
-            free = near[TAKEN, z] == 0.0 and rules.legal[broken, z] and not rows.stuck[row]
+            free = near[TAKEN, z] == 0.0 and rules.legal[broken, z] and not state.stuck[row]
             if exits:
                 free = free and near[EXITS, z] > 0.0
             if limited:
@@ -150,7 +178,7 @@ def mask(
 
 @stored
 def observe(
-    rules: Rules, rows: Rows, side: int, along: Array, units: Array, scales: Any, out: Array
+    rules: Rules, state: Seen, side: int, along: Array, units: Array, scales: Array, out: Array
 ) -> None:
     """Write observations out [B, F or more], see `Describe`.
 
@@ -160,20 +188,20 @@ def observe(
     moves, first = rules.letters.shape[1], len(along)
     sticky, way, unit = scales
     for row in range(len(out)):
-        frame, seen = rows.frame[row, side], out[row]
+        frame, seen = state.frame[row, side], out[row]
         seen[:first] = along
         for channel in range(4):
             for move in range(moves):
-                value = rows.near[row, channel, rules.letters[frame, move]] * units[channel]
+                value = state.near[row, channel, rules.letters[frame, move]] * units[channel]
                 seen[first + channel * moves + move] = value
         at = first + 4 * moves
         for move in range(moves):
-            seen[at + move] = 1.0 if move == rows.last[row, side] else 0.0
+            seen[at + move] = 1.0 if move == state.last[row, side] else 0.0
         at += moves
-        seen[at] = rows.energy[row] * unit
+        seen[at] = state.energy[row] * unit
         for axis in range(3):
             total = np.float32(0.0)
             for other in range(3):
-                away = rows.core[row, other] - rows.head[row, side, other] * sticky
+                away = state.core[row, other] - state.head[row, side, other] * sticky
                 total += rules.back[frame, axis, other] * away
             seen[at + 1 + axis] = total * way

@@ -5,19 +5,20 @@ Needs numba; loaded when chains first grow on the CPU.
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 import torch
 from torch import Tensor
 
 from tasks.folding import compiled_growth
-from tasks.folding.compiled_growth import Place, Rows, Rules
+from tasks.folding.compiled_growth import Place, Rows, Rules, Seen, Standing
 from tasks.folding.environment import Chain
 from tasks.folding.frames import frames_on
 from tasks.folding.growth import Growth
 from tasks.folding.surroundings import near_points, slots
 
+R = TypeVar("R", Rows, Standing, Seen)
 _NOTHING = torch.zeros(0, dtype=torch.int64)
 
 
@@ -41,7 +42,7 @@ class Compiled:
         after = {name: _like(getattr(state, name)) for name in Rows._fields}
         after["cells"] = state.cells.new_empty(len(action), placed + 1)
         rows = Rows(**{name: tensor.numpy() for name, tensor in after.items()})
-        compiled_growth.grow(self.rules, _rows(state), rows, _array(action), place)
+        compiled_growth.grow(self.rules, _part(state, Rows), rows, _array(action), place)
         return after
 
     def mask(self, state: Growth, room: Tensor | None) -> Tensor:
@@ -52,7 +53,7 @@ class Compiled:
         out = torch.empty(len(state.cells), chain.num_actions, dtype=torch.bool)
         compiled_growth.mask(
             self.rules,
-            _rows(state),
+            _part(state, Standing),
             chain.order.sides[placed],
             chain.lookahead and chain.order.onwards[placed],
             _array(_NOTHING if room is None else room),
@@ -71,7 +72,7 @@ class Compiled:
         out = torch.empty(len(state.cells), describe.size)
         compiled_growth.observe(
             self.rules,
-            _rows(state),
+            _part(state, Seen),
             chain.order.sides[placed],
             describe.along[row],
             describe.units,
@@ -90,25 +91,25 @@ def _array(tensor: Tensor) -> Any:
     return tensor.contiguous().numpy()
 
 
-def _rows(state: Growth) -> Rows:
-    return Rows(**{name: _array(getattr(state, name)) for name in Rows._fields})
+def _part(state: Growth, kind: type[R]) -> R:
+    """Return the fields that a record names."""
+    return kind(*[_array(getattr(state, name)) for name in kind._fields])
 
 
 def _rules(chain: Chain) -> Rules:
     place, order = chain.place, chain.order.order
     frames = frames_on(place, torch.device("cpu"))
     near, beside = near_points(place)
-    widest = int(beside.sum(axis=1).max())
-    neighbours = np.full((len(near), widest + 1), -1, dtype=np.int64)
-    for point, row in enumerate(beside):
-        found = np.flatnonzero(row)
-        neighbours[point, : len(found)] = found
-    nothing = np.zeros((1, len(order)))
+    known = slots(near)
+    neighbours = np.stack([np.flatnonzero(column) for column in beside.T])
+    pairs = np.zeros((len(order) + 1, len(order) + 1), dtype=np.float32)
+    pairs[:-1, 1:] = chain.pairs[order][:, order]
     named = ("letters", "turned", "legal", "after", "steps", "deltas", "back")
     return Rules(
-        slot=slots(near),
+        slot=np.where(known < 0, len(near), known),
+        points=len(near) + 1,
         beside=neighbours,
-        sticky=np.array(chain.sticky, dtype=np.float32),
-        pairs=np.concatenate([chain.pairs[order][:, order], nothing]).astype(np.float32),
+        sticky=np.array([False, *chain.sticky], dtype=np.float32),
+        pairs=pairs,
         **{name: _array(getattr(frames, name)) for name in named},
     )
