@@ -52,14 +52,16 @@ def draw(
     matrix: str = "hp",
     proven: Callable[[float], bool] = lambda energy: False,
 ) -> str:
-    """Return an SVG document with a panel for each fold, and for folds alike only one.
+    """Return an SVG document with a panel for each fold, and for folds alike only one. Where they
+    are not all of one sequence, each panel says its own.
 
     `proven` says whether no fold has less energy; it is asked of the lowest only.
     """
     known = matrix_named(matrix)
     lowest = min((recheck(fold, known) for fold in folds), default=0.0)
     sure = cache(lambda energy: energy <= lowest and proven(energy))
-    panels = [_panel(fold, known, more, sure) for fold, more in _unlike(folds, known)]
+    said = len({fold.sequence for fold in folds}) > 1
+    panels = [_panel(fold, known, more, sure, said) for fold, more in _unlike(folds, known)]
     width = max((p[0] for p in panels), default=_PANEL)
     height = max((p[1] for p in panels), default=_TITLE)
     columns = max(1, min(_COLUMNS if width <= _PANEL else 1, len(panels)))
@@ -97,9 +99,11 @@ def _unlike(folds: Sequence[Fold], matrix: Matrix) -> list[tuple[Fold, int]]:
 
 
 def _panel(
-    fold: Fold, matrix: Matrix, more: int, proven: Callable[[float], bool]
+    fold: Fold, matrix: Matrix, more: int, proven: Callable[[float], bool], said: bool
 ) -> tuple[float, float, str]:
-    """Return width, height and the shapes of one fold with its title: `more` are like it."""
+    """Return width, height and the shapes of one fold with its title: `more` are like it; the
+    sequence is `said`.
+    """
     points = lattice_named(fold.lattice).cartesian(fold.coordinates)
     contacts, hp = _contacts(fold, matrix), matrix.hp(fold.sequence)
     flat = lattice_named(fold.lattice).dimensions == 2
@@ -118,6 +122,7 @@ def _panel(
         shift = (_PANEL * (i + 0.5), _TITLE + (height - _TITLE) / 2)
         views.append(_shapes(scene, (scene.spots - middle) * unit + shift, unit))
     energy, what = caption(fold, matrix, proven)
+    what = f"{fold.sequence}, {fold.lattice}" if said else what
     title = _title((energy, f"{what}, {more} more alike" if more else what), width / 2)
     return width, height, title + "".join(views)
 
@@ -143,11 +148,12 @@ def _legend(middle: float, y: float) -> str:
 
 def _title(lines: tuple[str, str], middle: float) -> str:
     sign = lines[0].replace(" -", " \N{MINUS SIGN}")
-    size = min(15.0, (2 * middle - 16) / (0.6 * len(sign)))  # a long one is written smaller
+    room = 2 * middle - 16  # a long line is written smaller
+    size, below = min(15.0, room / (0.6 * len(sign))), min(11.0, room / (0.7 * len(lines[1])))
     return (
         f'<text x="{middle:g}" y="24" font-size="{size:.3g}" font-weight="bold" fill="{_EDGE}" '
         f'text-anchor="middle">{escape(sign)}</text>'
-        f'<text x="{middle:g}" y="40" font-size="11" fill="{_CHAIN}" text-anchor="middle">'
+        f'<text x="{middle:g}" y="40" font-size="{below:.3g}" fill="{_CHAIN}" text-anchor="middle">'
         f"{escape(lines[1])}</text>"
     )
 

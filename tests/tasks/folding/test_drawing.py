@@ -60,6 +60,13 @@ def test_a_matrix_of_ones_own_says_what_is_drawn_as_hydrophobic(tmp_path: Path) 
         assert '"sticky":"HPPH"' in page([fold], str(file))
 
 
+def test_panels_of_several_sequences_say_their_own() -> None:
+    two = [Fold("HPPH", "square", "RUL"), Fold("HPPP", "square", "RUL")]
+    drawn = draw(two)
+    assert ">HPPH, square</text>" in drawn and ">HPPP, square</text>" in drawn
+    assert ">4 residues, square lattice</text>" in draw(two[:1])
+
+
 def test_a_picture_that_no_terminal_holds_is_not_printed() -> None:
     for fold in (Fold("H" * 100, "square", "U" * 99), Fold("H" * 100, "square", "R" * 99)):
         said = show(fold).splitlines()
