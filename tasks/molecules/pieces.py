@@ -153,13 +153,14 @@ def library(path: Path | None, most: int) -> tuple[str, ...]:
 
 
 def cut(mol: Any) -> list[str]:
-    """Return the fragments between the bonds that BRICS cuts; double bonds are left alone."""
+    """Return the fragments between the single bonds that BRICS cuts; it cuts double ones too."""
     from rdkit import Chem
     from rdkit.Chem import BRICS
 
     brics: Any = BRICS
     found = list(brics.FindBRICSBonds(mol))
-    bonds = [bond for bond in found if bond[1][0].isdigit() and bond[1][1].isdigit()]
+    single = Chem.BondType.SINGLE
+    bonds = [bond for bond in found if mol.GetBondBetweenAtoms(*bond[0]).GetBondType() == single]
     if not bonds:
         return []
     parts = Chem.GetMolFrags(brics.BreakBRICSBonds(mol, bonds=bonds), asMols=True)

@@ -116,6 +116,15 @@ def test_brics_fragments_of_a_file(tmp_path: Path) -> None:
     check_environment(env)
 
 
+def test_double_bonds_that_brics_cuts_stay_whole(tmp_path: Path) -> None:
+    file = tmp_path / "olefins.smi"
+    file.write_text("O=C(Nc1ccccc1)C=Cc1ccccc1\nCCC(=CC)CNC(C)=O\n")  # BRICS calls them 7 and 7
+    texts = pieces.library(file, 300)
+    assert not [text for text in texts if "=[" in text or "[7*]" in text]
+    assert "[16*]c1ccccc1" in texts and any("C=C" in text for text in texts)
+    check_environment(task("fragments", max_atoms=24, fragments=file).environment)
+
+
 def test_it_learns_from_nothing(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     common = ["molecule", "qed", "--representation", "fragments", "--quiet", "--set",
               "policy.hidden=32", "--set", "campaign.batch_size=32"]  # fmt: skip
