@@ -110,11 +110,21 @@ def python(
 
 def takes_one(function: Callable[..., Any]) -> bool:
     """Return whether the first parameter is annotated `str`: one design at a time."""
+    return _first(function) in (str, "str")
+
+
+def takes_texts(function: Callable[..., Any]) -> bool:
+    """Return whether the first parameter is annotated as a list of texts."""
+    return _first(function) in (list[str], "list[str]", Sequence[str], "Sequence[str]")
+
+
+def _first(function: Callable[..., Any]) -> object:
+    """Return the annotation of the first parameter, None where there is none."""
     try:
         parameters = list(inspect.signature(function).parameters.values())
     except (TypeError, ValueError):  # some compiled functions have no signature
-        return False
-    return bool(parameters) and parameters[0].annotation in (str, "str")
+        return None
+    return parameters[0].annotation if parameters else None
 
 
 def _lists(said: object, alone: bool) -> object:

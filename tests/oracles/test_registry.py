@@ -29,6 +29,15 @@ def score(designs):
     return [len(text) for text in designs]
 
 number = 3
+class Scores:
+    def score(self, smiles):
+        return 1.0
+
+class Texts:
+    def __call__(self, smiles: list[str]):
+        return [len(text) for text in smiles]
+
+texts = Texts()
 nameless = type("Nameless", (), {"__call__": lambda self, designs: designs})()
 """
 DESIGNS = [Plain("CCO"), Plain("C")]
@@ -72,6 +81,11 @@ def test_function_is_wrapped(folder: Path) -> None:
     assert make().name == "score"
 
 
+def test_an_object_that_says_that_it_takes_texts_is_wrapped(folder: Path) -> None:
+    oracle = resolve_oracle("mine.py:texts", allow_plugins=True, base=folder)()
+    assert values(oracle, DESIGNS) == [3, 1] and oracle.name == "texts"
+
+
 def test_function_of_an_installed_module() -> None:
     make = resolve_oracle("drugs:lengths", allow_plugins=True)
     assert values(make(), DESIGNS) == [3, 1]
@@ -82,6 +96,8 @@ def test_function_of_an_installed_module() -> None:
     [
         ("mine.py:number", "a value of type int"),
         ("mine.py:nameless", "is a Nameless without `name` and `cheap`"),
+        ("mine.py:nameless", r"annotate the parameter `list\[str\]`"),
+        ("mine.py:Scores", r"cannot be called: .* judge = Scores\(\.\.\.\), and name it"),
         ("mine.py:scor", "did you mean 'score'"),
         ("qedd", "did you mean 'qed'"),
     ],
