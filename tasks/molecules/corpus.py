@@ -15,6 +15,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from hashlib import blake2b
 from importlib.util import find_spec
+from itertools import chain
 from pathlib import Path
 
 import numpy as np
@@ -27,6 +28,7 @@ from tasks.molecules.tokens import check_vocabulary, kind_of, tokenize
 
 MAX_BYTES = 1 << 32  # of a file
 DATASETS = ("moses",)
+TABLES = {".csv", ".tsv"}
 
 
 @dataclass(frozen=True)
@@ -49,7 +51,8 @@ def source(path: Path | None, dataset: str | None) -> Path:
         raise InputError("give either a file of SMILES or --dataset moses")
     if path is not None:
         if not path.is_file():
-            raise InputError(f"{path}: no such file; expected one SMILES a line")
+            what = "is no file" if path.exists() else "no such file"
+            raise InputError(f"{path}: {what}; expected one SMILES a line")
         return path
     if dataset not in DATASETS:
         raise InputError(f"unknown data set {dataset!r}; expected {' or '.join(DATASETS)}")
@@ -168,13 +171,16 @@ def _tokens(text: str, check: bool) -> tuple[list[str], int]:
 
 
 def lines(path: Path) -> Iterator[tuple[int, str]]:
-    """Yield line numbers and SMILES; a CSV is read by its column `SMILES`, others by first word."""
+    """Yield line numbers and SMILES; a table is read by its column, others by first word.
+
+    A table (.csv, .tsv) has a header; what separates its columns is found there: , ; or a tab.
+    """
     if path.stat().st_size > MAX_BYTES:
         raise InputError(f"{path}: has more than {MAX_BYTES:,} bytes")
     try:
         opened = gzip.open if path.suffix == ".gz" else open
         with opened(path, "rb") as raw, io.TextIOWrapper(raw, encoding="utf-8-sig") as text:
-            if ".csv" in path.suffixes:
+            if TABLES & set(path.suffixes):
                 yield from _column(text, path)
                 return
             for number, line in enumerate(text, 1):
@@ -186,10 +192,21 @@ def lines(path: Path) -> Iterator[tuple[int, str]]:
 
 
 def _column(text: Iterable[str], path: Path) -> Iterator[tuple[int, str]]:
-    reader = csv.DictReader(text)
-    names = {str(name).strip().lower(): name for name in reader.fieldnames or ()}
-    if "smiles" not in names:
-        raise InputError(f"{path}: no column SMILES; found {', '.join(names) or 'nothing'}")
+    rest = iter(text)
+    header = next(rest, "")
+    reader = csv.DictReader(chain([header], rest), delimiter=max(",;\t", key=header.count))
+    column = _smiles_of([str(name) for name in reader.fieldnames or ()], path)
     for row in reader:
-        if (row[names["smiles"]] or "").strip():
-            yield reader.line_num, row[names["smiles"]].strip()
+        if (row[column] or "").strip():
+            yield reader.line_num, row[column].strip()
+
+
+def _smiles_of(names: Sequence[str], path: Path) -> str:
+    """Return the column named SMILES, or else the only one with that in its name."""
+    bare = {name: name.strip().lower() for name in names}
+    found = [name for name in names if bare[name] == "smiles"]
+    found = found or [name for name in names if "smiles" in bare[name]]
+    if len(found) == 1:
+        return found[0]
+    listed = ", ".join(names) or "nothing"
+    raise InputError(f"{path}: no column SMILES; found {listed}; give one of them that name")

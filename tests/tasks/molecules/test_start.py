@@ -46,6 +46,25 @@ def test_a_hard_budget_holds(tmp_path: Path, capsys: pytest.CaptureFixture[str])
 
 
 @pytest.mark.parametrize(
+    ("name", "content"),
+    [
+        ("chembl.csv", 'ChEMBL ID;Name;Smiles\nCHEMBL545;"alcohol; pure";"CCO"\n'),
+        ("pubchem.csv", "cid,canonical_smiles,xlogp\n702,CCO,-0.1\n"),
+        ("zinc.tsv", "zinc_id\tsmiles\nZ1\tCCO\n"),
+    ],
+)
+def test_tables_as_databases_write_them(tmp_path: Path, name: str, content: str) -> None:
+    (tmp_path / name).write_text(content)
+    assert [design.text for design in known(tmp_path / name)] == ["CCO"]
+
+
+def test_a_table_with_two_columns_of_smiles_is_not_guessed_at(tmp_path: Path) -> None:
+    (tmp_path / "two.csv").write_text("canonical_smiles,isomeric_smiles\nCCO,CCO\n")
+    with pytest.raises(InputError, match=r"found canonical_smiles, isomeric_smiles; give one of"):
+        known(tmp_path / "two.csv")
+
+
+@pytest.mark.parametrize(
     ("content", "more", "message"),
     [
         ("CCO\nC1CC\n", (), "start.smi:2: SMILES 'C1CC': RDKit rejects it: unclosed ring"),
