@@ -1,4 +1,7 @@
-"""`pareto.csv`: where several things are wanted, what no other design beats in all of them."""
+"""`pareto.csv`: where several things are wanted, what no other design beats in all of them.
+
+A design that breaks a constraint which each must keep is on no front, as it is among no best.
+"""
 
 from __future__ import annotations
 
@@ -9,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from designer.campaign import Campaign
+from designer.constraints import Constraint
 from designer.pareto import hypervolume, nondominated
 from designer.rundir import RunDirectory
 from designer.store import Evaluation
@@ -24,6 +28,8 @@ def write(campaign: Campaign, run: RunDirectory) -> str | None:
     if len(terms) < 2 or campaign.meter.cheap:
         return None
     rows = [row for row in run.store.evaluations() if row.error is None]
+    bounds = [one for one in campaign.objective.constraints if not one.on_average]
+    rows = [row for row in rows if all(_keeps(row, bound) for bound in bounds)]
     if not rows:
         return None
     raw = [[row.columns.get(_name(term), np.nan) for row in rows] for term in terms]
@@ -35,6 +41,12 @@ def write(campaign: Campaign, run: RunDirectory) -> str | None:
         return f"{told}; their hypervolume is left out, it takes long for so many"
     volume = hypervolume(shaped[front])
     return f"{told}; the hypervolume of their transformed values above 0 is {volume:.4g}"
+
+
+def _keeps(row: Evaluation, bound: Constraint) -> bool:
+    """Return whether a design keeps a bound; what was not measured does not."""
+    value = np.array([row.columns.get(bound.name, np.nan)])
+    return bool(bound.excess({bound.name: value})[0] <= 0.0)
 
 
 def _name(term: Any) -> str:

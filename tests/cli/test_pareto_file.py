@@ -34,6 +34,16 @@ def test_the_front_is_written(tmp_path: Path, capsys: pytest.CaptureFixture[str]
     assert [float(row["wanted_2"]) for row in rows] == median
 
 
+def test_what_breaks_a_constraint_is_on_no_front(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    file, out = tmp_path / "a.toml", tmp_path / "run"
+    file.write_text(CAMPAIGN + '[[constraint]]\nkind = "sa"\nat_most = 4.0\n')
+    assert invoke(["run", str(file), "--out", str(out)]) == 0
+    rows = list(csv.DictReader((out / "pareto.csv").read_text().splitlines()))
+    assert rows and all(float(row["sa"]) <= 4.0 for row in rows)
+
+
 def test_a_volume_that_takes_long_is_left_out(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
