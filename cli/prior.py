@@ -95,12 +95,15 @@ def about(folder: Path) -> dict[str, Any]:
     """Return what `prior.json` says; raises InputError where it is no such file."""
     try:
         found = json.loads((folder / ABOUT).read_text(encoding="utf-8"))
-        if not isinstance(found["task"], dict) or not isinstance(found["policy"], dict):
-            raise ValueError("no task, or no policy")
+        if not all(isinstance(found[name], dict) for name in ("task", "policy")):
+            raise TypeError
         return dict(found)
-    except FileNotFoundError:
+    except (FileNotFoundError, NotADirectoryError):
         raise InputError(f"{folder}: no prior there (no {ABOUT})") from None
-    except (OSError, ValueError, KeyError, TypeError) as error:
+    except (KeyError, TypeError):
+        text = "says no task or no policy; `designer prior train` writes it"
+        raise InputError(f"{folder / ABOUT}: {text}") from None
+    except (OSError, ValueError) as error:
         raise InputError(f"{folder / ABOUT}: cannot be read ({error})") from None
 
 

@@ -137,19 +137,22 @@ def prepare(plan: Plan, device: torch.device, say: Callable[[str], None]) -> Pre
         on_line=lambda line: beat(f"read {line:,} lines"),
     )  # fmt: skip
     for reason, count in read.left_out.items():
-        say(f"left out, {reason}: {count:,} lines")
+        say(f"left out, {reason}: {count:,} line{'s' * (count != 1)}")
     first = None if plan.earlier is None else network(find(plan.earlier))
     known = None if first is None else first[0].vocabulary
     vocabulary, rare = corpus.vocabulary_of(read, plan.min_count, known)
     for word, count in sorted(rare.items()):
-        say(f"left out, token {word!r} in {count} molecules only")
+        say(f"left out, token {word!r} in {count} molecule{'s' * (count != 1)} only")
     env = Smiles(plan.max_length, plan.max_atoms, vocabulary=vocabulary)
     rows, unfit = corpus.rows(read, env.vocabulary, plan.max_length, plan.max_atoms)
     if unfit:
         say(f"left out, rare tokens or too large: {unfit:,} molecules")
     count = min(max(1, round(plan.held_out * len(rows))), 5000)
     if len(rows) < 2 * count:
-        raise InputError(f"{path}: only {len(rows)} molecules can be taught, expected more")
+        raise InputError(
+            f"{path}: holds {len(rows)} that can be taught, too few to hold {count} out; give more "
+            "molecules, or a smaller --held-out"
+        )
     order = np.random.default_rng(plan.lessons.seed).permutation(len(rows)).tolist()
     aside, taught = [rows[i] for i in order[:count]], [rows[i] for i in order[count:]]
     net = first[1] if first is not None else _fresh(plan, env)

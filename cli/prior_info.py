@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -26,7 +27,9 @@ def info(place: Path, count: int, machine: Machine, seed: int, *, as_json: bool)
         from cli.prior_folding import info as of_folds
 
         return of_folds(folder, min(count, 1000), seed, as_json=as_json)
-    figures = measure(folder, count, machine.resolve(), seed)
+    device = machine.resolve()
+    print(f"sampling {count:,} molecules with the mask, and as many without", file=sys.stderr)
+    figures = measure(folder, count, device, seed)
     if as_json:
         print(json.dumps(figures))
         return

@@ -77,6 +77,8 @@ def test_rare_tokens_and_sizes() -> None:
         (["--dataset", "zinc"], "unknown data set"),
         ([str(DRUGS), "--unknown", "keep"], "skip or stop"),
         ([str(DRUGS), "--held-out", "1"], "held_out"),
+        ([str(DRUGS), "--held-out", "0.9"], "too few to hold"),
+        (["."], ".: is no file; expected one SMILES a line"),
         ([str(DRUGS), "--max-atoms", "500"], "max_atoms"),
     ],
 )
@@ -89,11 +91,22 @@ def test_bad_input(
 
 def test_info_counts(prior: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert invoke(["prior", "info", str(prior), "--samples", "40", "--json"]) == 0
-    found = json.loads(capsys.readouterr().out)
+    said = capsys.readouterr()
+    assert "sampling 40 molecules" in said.err  # 10,000 take minutes
+    found = json.loads(said.out)
     assert found["masked"]["valid"] == 1.0 and found["unmasked"]["valid"] < 0.5
     assert found["data"]["taught"] + found["data"]["held"] == len(tensors(prior)["seen"])
     assert 0 < found["masked"]["novel"] <= 1
     assert invoke(["prior", "info", str(prior / "none")]) == 3
+
+
+@pytest.mark.parametrize("content", ["{}", "[]", '{"task": {}, "policy": 3}'])
+def test_what_is_no_prior_is_said_in_words(tmp_path: Path, content: str) -> None:
+    with pytest.raises(InputError, match="no prior there"):
+        about(DRUGS)  # a file, not a directory
+    (tmp_path / "prior.json").write_text(content)
+    with pytest.raises(InputError, match=r"prior\.json: says no task or no policy"):
+        about(tmp_path)
 
 
 def test_the_log_is_beside_it(prior: Path) -> None:
