@@ -47,8 +47,8 @@ class Docking:
     def __post_init__(self) -> None:
         missing = [name for name in ("vina", "meeko") if find_spec(name) is None]
         if missing:
-            raise InputError(
-                f"docking needs {' and '.join(missing)}; install with: pip install vina meeko"
+            raise InputError(  # meeko does not bring gemmi, which it needs
+                f"docking needs {' and '.join(missing)}; install with: pip install vina meeko gemmi"
             )
         if not all(math.isfinite(x) for x in self.centre):
             raise InputError(f"centre is {list(self.centre)}, expected three numbers in angstrom")

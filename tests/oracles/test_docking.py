@@ -97,7 +97,7 @@ def test_refusals(fakes: None, tmp_path: Path) -> None:
 
 def test_without_the_packages_it_says_how_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("oracles.docking.find_spec", lambda name: None)
-    with pytest.raises(InputError, match="install with: pip install vina meeko"):
+    with pytest.raises(InputError, match="install with: pip install vina meeko gemmi"):
         Docking(HOST, CENTRE)
 
 
