@@ -39,18 +39,18 @@ class Compiled:
             self.chain.sticky[placed],
             placed + 1 == len(self.chain.sequence),
         )
-        after = {name: _like(getattr(state, name)) for name in Rows._fields}
-        after["cells"] = state.cells.new_empty(len(action), placed + 1)
-        rows = Rows(**{name: tensor.numpy() for name, tensor in after.items()})
-        compiled_growth.grow(self.rules, _part(state, Rows), rows, _array(action), place)
-        return after
+        before = _part(state, Rows)
+        after = Rows(*[np.empty(old.shape, old.dtype) for old in before])
+        after = after._replace(cells=np.empty((len(action), placed + 1), dtype=np.int32))
+        compiled_growth.grow(self.rules, before, after, _array(action), place)
+        return {name: torch.from_numpy(array) for name, array in after._asdict().items()}
 
     def mask(self, state: Growth, room: Tensor | None) -> Tensor:
         """Return the legal moves [B, A]; see `Chain.room`."""
         chain, placed = self.chain, state.cells.shape[1]
         if placed == len(chain.sequence):
             return chain.tensors.mask(state, room)
-        out = torch.empty(len(state.cells), chain.num_actions, dtype=torch.bool)
+        out = np.empty((len(state.cells), chain.num_actions), dtype=np.bool_)
         compiled_growth.mask(
             self.rules,
             _part(state, Standing),
@@ -58,9 +58,9 @@ class Compiled:
             chain.lookahead and chain.order.onwards[placed],
             _array(_NOTHING if room is None else room),
             _array(state.wider),
-            out.numpy(),
+            out,
         )
-        return out
+        return torch.from_numpy(out)
 
     def observe(self, state: Growth) -> Tensor:
         """Return [B, F] float32, see `Describe`."""
@@ -69,7 +69,7 @@ class Compiled:
         scales = np.array(
             [sum(chain.sticky[:placed]), describe.way(row), -1 / chain.scale], dtype=np.float32
         )
-        out = torch.empty(len(state.cells), describe.size)
+        out = np.empty((len(state.cells), describe.size), dtype=np.float32)
         compiled_growth.observe(
             self.rules,
             _part(state, Seen),
@@ -77,13 +77,9 @@ class Compiled:
             describe.along[row],
             describe.units,
             scales,
-            out.numpy(),
+            out,
         )
-        return out
-
-
-def _like(tensor: Tensor) -> Tensor:
-    return tensor.new_empty(tensor.shape)
+        return torch.from_numpy(out)
 
 
 def _array(tensor: Tensor) -> Any:
