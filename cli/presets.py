@@ -92,7 +92,10 @@ def molecule(
     if preset not in PRESETS:
         raise InputError(f"no preset {preset!r}; {nearest(preset, PRESETS)}")
     document = shipped(PRESETS[preset])
+    document.base = Path.cwd()  # the file itself names none, so what --set names is found here
     for name, value in wishes.items():
+        if not value.strip():
+            raise InputError(f"--{name} is empty; leave it out, or give it a value")
         document.override(("task", name), value, f"--{name}")
     if prior is not None:
         place = located(prior)

@@ -125,6 +125,16 @@ def test_double_bonds_that_brics_cuts_stay_whole(tmp_path: Path) -> None:
     check_environment(task("fragments", max_atoms=24, fragments=file).environment)
 
 
+def test_a_file_that_set_names_is_found_where_one_is(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "mine.smi").write_text("CC(=O)Nc1ccc(OC)cc1\nCCN(CC)C(=O)c1ccccc1\n")
+    monkeypatch.chdir(tmp_path)
+    common = ["molecule", "qed", "--representation", "fragments", "--quiet", "--budget", "8"]
+    assert invoke([*common, "--set", "task.fragments=mine.smi", "--out", "run"]) == 0
+    assert str(tmp_path / "mine.smi") in Path("run/campaign.toml").read_text()
+
+
 def test_it_learns_from_nothing(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     common = ["molecule", "qed", "--representation", "fragments", "--quiet", "--set",
               "policy.hidden=32", "--set", "campaign.batch_size=32"]  # fmt: skip

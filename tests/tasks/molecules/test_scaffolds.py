@@ -169,6 +169,11 @@ def test_bad_scaffolds(text: str, capsys: pytest.CaptureFixture[str]) -> None:
     assert said.out == "" and said.err.count("\n") == 1 and BAD[text] in said.err
 
 
+def test_an_empty_scaffold_is_not_taken_for_none(capsys: pytest.CaptureFixture[str]) -> None:
+    assert invoke(["molecule", "qed", "--scaffold", "", "--budget", "8"]) == 3
+    assert "--scaffold is empty" in capsys.readouterr().err
+
+
 def test_a_scaffold_needs_a_graph() -> None:
     with pytest.raises(InputError, match='needs representation = "graph"'):
         task("smiles", scaffold=PHENYLENE)
