@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from cli.build import COSTS, WANTED, build, build_judge, build_task
+from cli.build import COSTS, TABLES, WANTED, build, build_judge, build_task
 from cli.kinds import aside
 from cli.options import Options
 from cli.output import number
@@ -114,6 +114,7 @@ def judge_of(oracle: str, task: str | None, options: Options) -> tuple[Task, Any
     for text in options.assignments or []:
         path, value = config.assignment(text)
         document.override(path, value, f"--set {text}")
+    document.known(TABLES)
     trusted = options.allow_plugins or ":" in oracle  # a person typed it
     made = build_task(document, allow_plugins=options.allow_plugins)
     judge = build_judge(document, ("objective", 0), made, allow_plugins=trusted)
@@ -128,7 +129,13 @@ def _document(oracle: str, task: str | None) -> Document:
     return shipped(task or _HOMES.get(module, "molecule"))
 
 
-_HOMES = {"oracles.energies": "fold", "oracles.fit": "equation"}  # whose designs these judge
+_HOMES = {  # whose designs these judge
+    "oracles.energies": "fold",
+    "oracles.unique": "fold_design",
+    "oracles.foldfit": "fold_design",
+    "oracles.offlattice": "offlattice",
+    "oracles.fit": "equation",
+}
 
 
 def lines_of(file: str) -> tuple[str, list[str]]:

@@ -26,6 +26,7 @@ def as_object(task: Task, result: Result, run: Path, told: Told | None = None) -
         "seconds": round(result.seconds, 3),
         "stopped": result.stopped,
         "symbols": dict(task.symbols),
+        "context": {k: v for k, v in task.context.items() if isinstance(v, str | int | float)},
         "best": [_entry(found) for found in result.best],
         "front": [_entry(found) for found in result.front],
         "biased": list(result.biased),

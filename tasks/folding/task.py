@@ -71,9 +71,11 @@ def task(
     place, name = lattice_named(lattice), str(matrix)
     energies = matrix_named(name)
     chain = parse_sequence(sequence, energies.alphabet)
-    least = bound(chain, lattice, energies)
+    least = bound(chain, lattice, energies) + 0.0  # no minus before a zero
     goal = least if target_energy is None else max(least, target_energy)
     _check_limits(compact, cores, energies)
+    if window < 0:
+        raise InputError(f"window is {window}, expected a number of residues, 0 for none")
     if density < 0:
         raise InputError(f"density is {density}, expected a number of populations, 0 for none")
     if grown < 0:
@@ -153,8 +155,10 @@ class Proof:
 
     def __call__(self, scores: Mapping[str, float], /) -> bool:
         """Return True where there is an energy and it is the lowest that any fold can have."""
-        energy = scores.get("energy", 0.0)
-        return (self.bound < 0 and energy <= self.bound + 1e-9) or self.by_enumeration(energy)
+        if "energy" not in scores:
+            return False
+        energy = scores["energy"]
+        return energy <= self.bound + 1e-9 or self.by_enumeration(energy)
 
     def by_enumeration(self, energy: float) -> bool:
         """Return whether no fold has less energy, as a search of all of them says."""

@@ -36,8 +36,11 @@ def test_json_is_exactly_one_object(ran: Ran) -> None:
     assert code == 0 and err == ""
     said: dict[str, Any] = json.loads(out)
     assert list(said) == [
-        "run", "task", "evaluations", "seconds", "stopped", "symbols", "best", "front", "biased",
+        "run", "task", "evaluations", "seconds", "stopped", "symbols", "context", "best", "front",
+        "biased",
     ]  # fmt: skip
+    chain = {"sequence": CHAIN, "lattice": "square", "matrix": "hp", "bound": -11.0}
+    assert said["context"] == chain
     assert said["run"] == "run" and said["task"] == "folding" and said["stopped"] == "steps"
     rewards = [entry["reward"] for entry in said["best"]]
     assert rewards == sorted(rewards, reverse=True) and len(rewards) <= 100
@@ -230,8 +233,16 @@ def test_score_takes_settings_and_prints_designs_as_given(ran: Ran) -> None:
     values = [line.split("\t") for line in out.splitlines()]
     assert code == 0 and [design for _, design in values] == ["OCC", "c1ccccc1O"]
     assert float(values[0][0]) == 1.0 > float(values[1][0])
+    code, _, err = ran("score", "similarity", "some.smi", "--set", "target=CCO")
+    assert code == 3 and "target" in err, "a setting that nothing heeds"
     code, _, err = ran("score", "similarity", "some.smi")
     assert code == 3 and "--set objective.0.target=VALUE" in err
+
+
+def test_score_reads_the_designs_that_an_oracle_judges(ran: Ran) -> None:
+    Path("designs.txt").write_text("HHPPHHPHPHHPPHHH\n")
+    code, out, _ = ran("score", "unique_fold", "designs.txt", "--json")
+    assert code == 0 and json.loads(out)["results"][0]["error"] is None
 
 
 LABORATORY = """

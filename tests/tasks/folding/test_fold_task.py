@@ -90,7 +90,7 @@ def test_the_task_keeps_every_contract(name: str, matrix: str) -> None:
     assert made.parse(straight.text).key == straight.key
     least = made.context["bound"]
     assert made.optimal({"energy": least}) and not made.optimal({"energy": -1.0})
-    assert not made.optimal({}) and not task("PPPP").optimal({"energy": 0.0})  # type: ignore[misc]
+    assert not made.optimal({})
 
 
 def test_compact_is_a_share_of_the_bound_of_hp_contacts() -> None:
@@ -161,6 +161,18 @@ def test_text_shows_every_residue_the_energy_and_the_letters(name: str) -> None:
         assert drawn.count("○") == SEQUENCE.count("P")
         assert f"energy {recheck(fold, matrix_named('hp')):g} " in text
         assert text.splitlines()[-1] == fold.letters
+
+
+def test_where_nothing_attracts_every_fold_is_optimal() -> None:
+    made = task("PPPPPPP")
+    assert made.optimal is not None and str(made.context["bound"]) == "0.0"
+    assert made.optimal({"energy": 0.0}) and not made.optimal({})
+
+
+def test_a_window_looks_ahead() -> None:
+    with pytest.raises(InputError, match="window is -3, expected a number of residues"):
+        task(SEQUENCE, window=-3)
+    check_environment(task(SEQUENCE, window=0).environment)
 
 
 def test_a_long_fold_still_fits_a_terminal() -> None:
