@@ -34,8 +34,9 @@ def campaigns() -> dict[str, str]:
 
 
 def shipped(kind: str) -> Document:
-    """Return a shipped campaign file as a document; its data files are found where it lies.
+    """Return a shipped campaign file as a document.
 
+    It names no file of its own, so what `--set` puts in is found from where the command is given.
     Raises InputError for a name that none has.
     """
     known = campaigns()
@@ -43,6 +44,7 @@ def shipped(kind: str) -> Document:
         raise InputError(f"no campaign {kind!r} is shipped; {nearest(kind, known)}")
     document = config.load(FOLDER / f"{kind}.toml")
     document.places, document.name = {}, ""  # nobody wrote this file: no place in it helps
+    document.base = Path.cwd()
     return document
 
 
@@ -92,9 +94,8 @@ def molecule(
     if preset not in PRESETS:
         raise InputError(f"no preset {preset!r}; {nearest(preset, PRESETS)}")
     document = shipped(PRESETS[preset])
-    document.base = Path.cwd()  # the file itself names none, so what --set names is found here
     for name, value in wishes.items():
-        if not value.strip():
+        if not value:
             raise InputError(f"--{name} is empty; leave it out, or give it a value")
         document.override(("task", name), value, f"--{name}")
     if prior is not None:

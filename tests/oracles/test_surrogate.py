@@ -22,6 +22,7 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import FunctionTransformer, StandardScaler
 from sklearn.svm import SVR, LinearSVC
 
+from cli.main import invoke
 from designer.errors import InputError, OracleError
 from designer.testing import check_oracle
 from oracles.fingerprints import matrix
@@ -58,6 +59,17 @@ def test_regressors(tmp_path: Path, model: Any) -> None:
     check_oracle(oracle, DESIGNS)
     assert values(oracle, DESIGNS) == pytest.approx(model.predict(X).tolist(), rel=1e-9)
     assert oracle([]).columns["surrogate"].shape == (0,)
+
+
+def test_a_model_that_set_names_is_found_where_one_is(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    saved(tmp_path, Ridge())
+    (tmp_path / "in.smi").write_text("CCO\n")
+    monkeypatch.chdir(tmp_path)
+    settings = ["--set", "objective.0.path=model.skops", "--set", f"objective.0.size={SIZE}"]
+    assert invoke(["score", "surrogate", "in.smi", *settings]) == 0
+    assert capsys.readouterr().out.endswith("\tCCO\n")
 
 
 @pytest.mark.parametrize(
