@@ -21,12 +21,17 @@ MOST_TERMS, MOST_POINTS = 5, 5000  # of more the volume takes longer than ten se
 
 
 def write(campaign: Campaign, run: RunDirectory) -> str | None:
-    """Write the front of all recorded evaluations; return a line about it, None where there is
-    one term only, or where the oracles are cheap and their evaluations are not recorded.
+    """Write the front of all recorded evaluations; return a line about it, or about why there is
+    none where the oracles are cheap and not recorded; None where there is one term only.
     """
     terms = campaign.objective.terms
-    if len(terms) < 2 or campaign.meter.cheap:
+    if len(terms) < 2:
         return None
+    if campaign.meter.cheap:
+        return (
+            "no pareto.csv: all oracles are cheap, and evaluations of cheap ones are not recorded; "
+            "with one that is not (qed, logp, your own) they are"
+        )
     rows = [row for row in run.store.evaluations() if row.error is None]
     bounds = [one for one in campaign.objective.constraints if not one.on_average]
     rows = [row for row in rows if all(_keeps(row, bound) for bound in bounds)]

@@ -44,6 +44,16 @@ def test_what_breaks_a_constraint_is_on_no_front(
     assert rows and all(float(row["sa"]) <= 4.0 for row in rows)
 
 
+def test_where_nothing_is_recorded_it_is_said(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    file, out = tmp_path / "a.toml", tmp_path / "run"
+    cheap = CAMPAIGN.replace('"qed"', '"tpsa"').replace('"median1"', '"fsp3"')
+    file.write_text(cheap.replace("60", "8").replace("32", "8"))
+    assert invoke(["run", str(file), "--out", str(out)]) == 0
+    assert "no pareto.csv: all oracles are cheap" in capsys.readouterr().err
+
+
 def test_a_volume_that_takes_long_is_left_out(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
