@@ -58,10 +58,8 @@ VARIANTS: dict[str, Changes | None] = {  # beside PLAIN; None: the file as it is
     "newest of equals": {"campaign.newest": True},
     "enrichment": {"campaign.proposals": 32, "task.search": "enrichment"},
     "pull moves": {"campaign.proposals": 32, "task.search": "pull_moves", "task.search_steps": 50},
-    "taught prior": {"prior.run": "folds_square", "policy.hidden": 128},  # as it was taught
-    "taught prior, ppo": {
-        "prior.run": "folds_square", "policy.hidden": 128, "learner.kind": "ppo",
-    },
+    "taught prior": {"prior.run": "folds_{}", "policy.hidden": 128},  # as it was taught
+    "taught prior, ppo": {"prior.run": "folds_{}", "policy.hidden": 128, "learner.kind": "ppo"},
 }  # fmt: skip
 TARGETS = 100  # of a length, unless all of them are asked for
 
@@ -82,8 +80,6 @@ def bench_ablation(options: Options, only: Sequence[str], seeds: int, energies: 
     rows = []
     for problem in problems(only or ABLATED):
         for name, own in VARIANTS.items():
-            if "prior.run" in (own or {}) and problem.lattice != "square":
-                continue  # none is shipped there
             reached = []
             for seed in _seeds(options, seeds):
                 document = _varied(own, problem, options, seed, energies)
@@ -107,7 +103,10 @@ def _varied(
     limits = {"campaign.budget": most, "campaign.steps": 1_000_000}
     if variant is None:
         return _document(problem, options, seed, limits, _own(problem))
-    return _document(problem, options, seed, {**PLAIN, **variant, **limits}, {})
+    changes = {**PLAIN, **variant, **limits}
+    if "prior.run" in changes:
+        changes["prior.run"] = changes["prior.run"].format(problem.lattice)
+    return _document(problem, options, seed, changes, {})
 
 
 def bench_design(options: Options, only: Sequence[str], budget: int, whole: bool) -> None:

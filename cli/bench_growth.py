@@ -2,7 +2,8 @@
 
 1. The policy grows chains as a campaign samples them (`designer.rollout`), at several batch sizes.
    Its network alone takes as many steps at the same batch, of given observations, and draws
-   nothing; both take turns, and the share is what is left of the network's speed.
+   nothing; both take turns, and the share is what is left of the network's speed. On the CPU with
+   one thread, as campaigns run unless `machine.threads` says otherwise, and with one a core.
 2. Blind growth takes any legal move: compiled on the CPU, on all cores; on a GPU in operations on
    tensors, with the share of what its memory could do if each step read and wrote the state once.
 
@@ -31,7 +32,7 @@ from designer.rollout import rollout
 from tasks.folding.blind import TRAPPED, blind
 from tasks.folding.environment import Chain
 
-BATCHES, LARGE = (256, 512, 1024, 4096), (32_768, 131_072)  # on a CPU, on a GPU
+BATCHES, LARGE = (512, 1024, 4096), (32_768, 131_072)  # on a CPU, on a GPU
 CHAINS = 4096  # grown in a round by the policy, at least
 BLIND, CROWD = 200_000, 1 << 20  # chains of a round, on a CPU and on a GPU
 ROUNDS = 5
@@ -54,7 +55,6 @@ class Rate:
 
 def bench_growth(options: Options, only: Sequence[str]) -> None:
     """Print the speeds for each sequence."""
-    torch.set_num_threads(os.cpu_count() or 1)
     found = [growth(problem, options) for problem in problems(only or ("2D-48",))]
     print(json.dumps(found) if options.as_json else "\n".join(map(_told, found)))
 
@@ -64,7 +64,6 @@ def growth(problem: Problem, options: Options) -> dict[str, Any]:
     document = campaign_of(problem.sequence, problem.lattice, "hp", None, options)
     apply(document, options)
     parts = build(document)
-    torch.set_num_threads(os.cpu_count() or 1)
     env, device = parts.task.environment, parts.device
     policy: Any = parts.policy.to(device)
     found: dict[str, Any] = {
@@ -75,22 +74,29 @@ def growth(problem: Problem, options: Options) -> dict[str, Any]:
         "hidden": getattr(policy, "hidden", None),
         "policy": [],
     }
-    for batch in BATCHES if device.type == "cpu" else LARGE:
-        rounds = max(1, CHAINS // batch)
-        given = (env, policy, rounds, batch, device)
-        network, grown = by_turns(batch * rounds, partial(alone, *given), partial(sampled, *given))
-        found["policy"].append(
-            {
-                "batch": batch,
-                "per_second": grown.per_second,
-                "network_per_second": network.per_second,
-                "share": network.clock / grown.clock,
-                "cpu_share": network.busy / grown.busy,
-            }
-        )
+    on_cpu, before = device.type == "cpu", torch.get_num_threads()
+    for threads in sorted({1, os.cpu_count() or 1}) if on_cpu else [before]:
+        torch.set_num_threads(threads)
+        for batch in BATCHES if on_cpu else LARGE:
+            found["policy"].append({"threads": threads} | compared(env, policy, batch, device))
+    torch.set_num_threads(before)
     if isinstance(env, Chain):
         found["blind"] = compiled(env) if device.type == "cpu" else wandering(env, device)
     return found
+
+
+def compared(env: Any, policy: Any, batch: int, device: torch.device) -> dict[str, float]:
+    """Return the speeds of the policy and of its network alone, in chains a second."""
+    rounds = max(1, CHAINS // batch)
+    given = (env, policy, rounds, batch, device)
+    network, grown = by_turns(batch * rounds, partial(alone, *given), partial(sampled, *given))
+    return {
+        "batch": batch,
+        "per_second": grown.per_second,
+        "network_per_second": network.per_second,
+        "share": network.clock / grown.clock,
+        "cpu_share": network.busy / grown.busy,
+    }
 
 
 def by_turns(chains: int, *calls: Callable[[int], None]) -> list[Rate]:
@@ -199,9 +205,10 @@ def _told(found: dict[str, Any]) -> str:
         f" network of {found['hidden']}",
         "chains a second; `network` and `share`: what the network alone allows",
     ]
-    rows = [["batch", "policy", "network", "share", "cpu share"]]
+    rows = [["threads", "batch", "policy", "network", "share", "cpu share"]]
+    named = ("threads", "batch", "per_second", "network_per_second")
     for row in found["policy"]:
-        cells = [f"{row[name]:.0f}" for name in ("batch", "per_second", "network_per_second")]
+        cells = [f"{row[name]:.0f}" for name in named]
         rows.append([*cells, f"{row['share']:.0%}", f"{row['cpu_share']:.0%}"])
     lines += ["".join(cell.rjust(11) for cell in row) for row in rows]
     if "blind" in found:
