@@ -17,7 +17,7 @@ from designer.laboratory import Laboratory
 from designer.toml import Keys
 from oracles.isolation import Limits
 from oracles.pool import Parallel
-from oracles.registry import resolve_oracle
+from oracles.registry import is_oracle, resolve_oracle
 
 
 def aside() -> AbstractContextManager[Any]:
@@ -59,6 +59,12 @@ class Kinds:
         table = self.document.table(path)  # what the table says wins over what the task offers
         injected = {name: value for name, value in shared.items() if name not in table}
         oracle = self.document.build(path, make, injected, leave=(*leave, "isolate"))
+        if not is_oracle(oracle):
+            raise self.document.error(
+                (*path, "kind"),
+                f"{kind!r} makes no oracle: what judges has a text `name` and a bool `cheap`, and "
+                "can be called",
+            )
         limits = getattr(oracle, "isolation", None)
         if "isolate" in table:
             limits = self._limits((*path, "isolate"))

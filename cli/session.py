@@ -59,7 +59,13 @@ def start(document: Document, options: Options) -> None:
         for note in parts.task.notes:
             print(note, file=sys.stderr)
     with create(document, parts, options) as run:
-        search(parts.campaign(run.store), run, options)
+        campaign = parts.campaign(run.store)
+        try:
+            search(campaign, run, options)
+        except InputError:
+            if campaign.steps == campaign.meter.spent == 0:
+                run.withdraw()  # so that the corrected campaign can go there
+            raise
 
 
 def resume(path: Path, options: Options) -> None:

@@ -248,13 +248,11 @@ class Campaign:
     # -- the parts of a step -------------------------------------------------------------
 
     def _open(self) -> None:
-        """Let a proposer that begins by itself search before the policy makes its first design.
-
-        Designs to begin from are judged with the first batch instead.
+        """Judge the designs to begin from, or else let a proposer that begins by itself search,
+        before the policy makes its first design.
         """
-        if self.steps > 0 or self.archive.best or self.task.start:
-            return
-        self._take_in(Asked([], self._proposals()))
+        if self.steps == 0 and not self.archive.best:
+            self._take_in(Asked([], self._proposals()))
 
     def _breed(self) -> None:
         """Let the proposer make all generations of a step but the last, each of the ones before."""
@@ -294,7 +292,7 @@ class Campaign:
 
     def _proposals(self) -> list[Any]:
         """Return what the proposer makes of the elites; before the first, what to begin from."""
-        if self.steps == 0 and self.task.start:
+        if self.steps == 0 and not self.archive.best and self.task.start:
             return list(self.task.start)
         settings, proposer = self.settings, self.task.proposer
         if proposer is None or not settings.proposals or len(self.elites) < settings.proposals_from:

@@ -116,18 +116,23 @@ class Meter:
 
         Return the columns each of them gives; a resumed run whose oracles have measured
         something already does not ask again, and returns none.
-        Raises OracleError, with the oracle's own message, where none of them can be measured.
+        Raises OracleError, with the oracle's own message, where none of them can be measured, and
+        InputError where two of them, or of the penalties, give the same column.
         """
-        if self._known or self._prepaid or self._journal.waiting:
+        if self._known or self._prepaid or self._journal.waiting or not examples:
             return {}
-        for oracle in self.oracles if examples else ():
+        whole = Answer({}, list(examples), {})
+        for oracle in self.oracles:
             answer = self._called(oracle, call(oracle, examples))
+            whole = _merged(whole, answer, oracle)
             if all(np.isnan(values).all() for values in answer.columns.values()):
                 reason = answer.errors.get(0) or "it returned NaN"
                 raise OracleError(
                     f"oracle {oracle.name!r} could not measure known designs "
                     f"(the first: {examples[0].text}): {reason}"
                 )
+        for penalty in self.penalties:
+            whole = _merged(whole, call(penalty, whole.designs), penalty)
         return dict(self._given)
 
     def state(self) -> dict[str, Any]:

@@ -106,6 +106,10 @@ class RunDirectory:
         files.replace(self.path / name, text)
         return self.path / name
 
+    def withdraw(self) -> None:
+        """Let a run that never began be none, so that another may be created here."""
+        (self.path / "manifest.json").unlink(missing_ok=True)
+
     def close(self) -> None:
         """Close the record and let other processes in."""
         self.store.close()

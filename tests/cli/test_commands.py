@@ -245,6 +245,24 @@ def test_score_reads_the_designs_that_an_oracle_judges(ran: Ran) -> None:
     assert code == 0 and json.loads(out)["results"][0]["error"] is None
 
 
+def test_a_class_that_makes_no_oracle_is_said_to_be_none(ran: Ran) -> None:
+    Path("own.py").write_text("class Judge:\n    def __call__(self, designs):\n        return []\n")
+    code, _, err = ran("molecule", "own.py:Judge", "--quiet")
+    assert code == 3 and "makes no oracle: what judges has a text `name`" in err
+
+
+def test_a_run_that_never_began_leaves_its_place_to_the_corrected_one(ran: Ran) -> None:
+    ends = '[task]\nkind = "molecules"\n[campaign]\nsteps = 1\nbatch_size = 4\n'
+    one = '[[objective]]\nkind = "similarity"\ntarget = "CCO"\n'
+    Path("c.toml").write_text(ends + one + one.replace("CCO", "CCN"))
+    code, _, err = ran("run", "c.toml", "--out", "run", "--quiet")
+    assert code == 3 and "two oracles give a column 'similarity'" in err
+    assert ran("validate", "c.toml")[0] == 3
+    Path("c.toml").write_text(ends + one)
+    assert ran("run", "c.toml", "--out", "run", "--quiet")[0] == 0
+    assert ran("run", "c.toml", "--out", "run", "--quiet")[0] == 3, "now it holds a run"
+
+
 LABORATORY = """
 [campaign]
 seed = 1

@@ -64,7 +64,8 @@ def test_one_interrupted_among_several_gives_one_object_and_is_named(
 @pytest.mark.parametrize(
     ("lattice", "energy", "said", "taught"),
     [
-        ("square", "hp", ("campaign.steps=1",), True), ("cubic", "hp", (), False),
+        ("square", "hp", ("campaign.steps=1",), True), ("triangular", "hp", (), True),
+        ("cubic", "hp", (), True), ("fcc", "hp", (), True),
         ("square", "hp", ("policy.hidden=8",), False), ("square", "mj", (), False),
     ],
 )  # fmt: skip
@@ -76,7 +77,7 @@ def test_the_shipped_prior_is_the_start_where_there_is_one(
     document = campaign_of(sequence, lattice, energy, None, options)
     apply(document, options)
     policy = build(document).policy.state_dict()
-    prior = weights(find(Path("folds_square")))
+    prior = weights(find(Path(f"folds_{lattice}")))
     equal = all(name in policy and torch.equal(policy[name], prior[name]) for name in prior)
     assert equal == taught
 
@@ -279,6 +280,8 @@ def test_the_ablation_changes_reinforce_and_leaves_the_shipped_file_as_it_is() -
     assert changed.table(("learner", "kind")) == "ppo"
     assert changed.table(("campaign", "restart")) == 0
     assert "cores" not in changed.table(("task",)), "what samples alone has on the cubic lattice"
+    taught = _varied(VARIANTS["taught prior"], cubic, Options(), 1, 300)
+    assert taught.table(("prior", "run")) == "folds_cubic"
 
 
 def test_what_the_user_sets_is_set_on_every_lattice() -> None:

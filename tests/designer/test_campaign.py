@@ -109,7 +109,7 @@ def test_a_campaign_whose_samples_are_never_valid_ends_by_itself() -> None:
     assert (result.stopped, result.steps, result.evaluations) == ("barren", 4, 0)
 
 
-def test_designs_to_begin_from_are_judged_once_with_the_first_batch() -> None:
+def test_designs_to_begin_from_are_judged_once_and_first() -> None:
     calls: list[list[str]] = []
 
     @dataclass
@@ -133,10 +133,18 @@ def test_designs_to_begin_from_are_judged_once_with_the_first_batch() -> None:
     job.ask = watched  # type: ignore[method-assign]
     seen: list[Any] = []
     result = job.run(on_step=seen.append)
-    first = sampled[0] | {design.key for design in begin}
-    assert set(calls[0]) == first and len(calls[0]) == seen[0]["evaluations"] == len(first)
-    assert result.best[0].evaluation >= len(first)
+    given = {design.key for design in begin}
+    assert set(calls[0]) == given and sampled[0] - given <= set(calls[1])
+    assert (
+        seen[0]["evaluations"]
+        == len(set(calls[0]) | set(calls[1]))
+        == len(calls[0]) + len(calls[1])
+    )
+    assert result.best[0].evaluation >= len(given)
     assert "abcabcaa" in {elite.key for elite in job.elites.best(1000)}
+    brief = campaign(replace(SETTINGS, budget=2))
+    brief.task = replace(brief.task, start=begin)
+    assert {found.key for found in brief.run().best} == given, "the budget is theirs first"
 
 
 def test_generations_of_a_step_are_bred_of_the_ones_before_it(tmp_path: Path) -> None:

@@ -137,6 +137,10 @@ def test_too_many_failures_stop_with_the_oracles_own_words() -> None:
 def test_two_oracles_may_not_share_a_column() -> None:
     with pytest.raises(InputError, match="'size'"):
         Meter([Counting(), Counting()])(words("a"))
+    for meter in (Meter([Counting(), Counting()]), Meter([Counting()], [Counting()])):
+        with pytest.raises(InputError, match="two oracles give a column 'size'"):
+            meter.preflight(words("a"))  # before anything is paid for
+        assert meter.spent == 0
 
 
 def test_penalties_see_completed_designs_and_are_columns() -> None:
