@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import torch
 
 from cli.options import Options
 from cli.presets import shipped
@@ -39,6 +40,7 @@ def bench_amortised(options: Options, prior: str, chains: int, energies: int) ->
     folder, seed = find(Path(prior)), options.seed or 0
     task, net = about(folder)["task"], network(folder)
     size = int(shipped("fold").table(("task", "grown")))
+    torch.set_num_threads(1)  # as campaigns run
     ready()
     rows = []
     for number, name in enumerate(unseen(folder, chains, SHORTEST, LONGEST, seed)):

@@ -23,6 +23,7 @@ from designer.config import Document
 from designer.errors import InputError, OracleError
 from designer.plugins import is_file
 from designer.protocols import Task
+from tasks.molecules import corpus
 
 
 def validate(campaign: Path, options: Options) -> None:
@@ -49,8 +50,7 @@ def score(oracle: str, file: str, task: str | None, options: Options, skip: bool
     Raises OracleError, when all is printed, where the oracle measured none of the designs.
     """
     made, judge = judge_of(oracle, task, options)
-    name, lines = lines_of(file)
-    texts = [(number, line) for number, line in enumerate(lines, 1) if line]
+    name, texts = _texts(made, file)
     if not texts:
         raise InputError(f"{name}: holds no designs; expected one a line")
     designs, judged, refused = [], [], dict[int, str]()
@@ -136,6 +136,21 @@ _HOMES = {  # whose designs these judge
     "oracles.offlattice": "offlattice",
     "oracles.fit": "equation",
 }
+
+
+def _texts(task: Task, file: str) -> tuple[str, list[tuple[int, str]]]:
+    """Return the file's name, and its designs with the numbers of their lines.
+
+    Molecules may be in a table, or have their names behind them.
+    """
+    path = Path(file)
+    if task.name == "molecules" and path.suffix in (*corpus.TABLES, ".gz") and path.is_file():
+        return file, list(corpus.lines(path))
+    name, found = lines_of(file)
+    texts = [(number, line) for number, line in enumerate(found, 1) if line]
+    if task.name == "molecules":
+        texts = [(number, line.split(maxsplit=1)[0]) for number, line in texts]
+    return name, texts
 
 
 def lines_of(file: str) -> tuple[str, list[str]]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import gzip
 import json
 from collections.abc import Iterator
 from pathlib import Path
@@ -22,7 +23,6 @@ LINES = {
     "C[Xx]": "SMILES 'C[Xx]': RDKit rejects it: syntax error at character 3",
     "CN(C)(C)C": "SMILES 'CN(C)(C)C': RDKit rejects it: Explicit valence for atom # 1 N, 4, is "
     "greater than permitted",
-    "CCO name": "SMILES character 4 is a blank: expected the SMILES alone, without a name after it",
 }  # fmt: skip
 
 
@@ -49,6 +49,22 @@ def test_which_of_several_columns_is_shown_is_told(
     assert invoke([*command, "--set", 'objective.0.endpoints=["first"]']) == 0
     said = capsys.readouterr()
     assert (said.out, said.err) == ("1.5\tCCO\n", "")
+
+
+def test_files_of_molecules_are_scored_as_they_are(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    named, table = tmp_path / "best.smi", tmp_path / "hits.csv"
+    named.write_text("CCO 1\nc1ccccc1\tbenzene\n")
+    table.write_text("rank,SMILES\n1,CCO\n2,c1ccccc1\n")
+    packed = tmp_path / "best.smi.gz"
+    packed.write_bytes(gzip.compress(named.read_bytes()))
+    for file in (named, table, packed):
+        assert invoke(["score", "heavy_atoms", str(file)]) == 0
+        assert capsys.readouterr().out == "3.0\tCCO\n6.0\tc1ccccc1\n"
+    table.write_text("rank,SMILES\n1,CCO\n2,C1CC\n")
+    assert invoke(["score", "heavy_atoms", str(table)]) == 3
+    assert capsys.readouterr().err.startswith(f"designer: {table}:3: SMILES 'C1CC'")
 
 
 @pytest.mark.parametrize("content", ["", "\n \n"])
