@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -37,9 +38,10 @@ def watch(settings: Settings, *, quiet: bool = False) -> Iterator[Watcher]:
 def summary(metrics: Mapping[str, float], settings: Settings) -> str:
     """Return one line: reward, best so far, distinct share, evaluations a second, time left."""
     seconds = max(metrics["seconds"], 1e-9)
+    reward = "-" if math.isnan(metrics["reward"]) else f"{metrics['reward']:.4g}"
+    best = "-" if math.isnan(metrics["best"]) else f"{metrics['best']:.6g}"
     return (
-        f"step {metrics['step'] + 1:.0f}  reward {metrics['reward']:.4g}  "
-        f"best {metrics['best']:.6g}  distinct {metrics['distinct']:.0%}  "
+        f"step {metrics['step'] + 1:.0f}  reward {reward}  best {best}  distinct {metrics['distinct']:.0%}  "
         f"{metrics['evaluations'] / seconds:.0f} evaluations/s  {_prices(metrics)}"
         f"{_troubles(metrics)}{left(metrics, settings)}"
     )

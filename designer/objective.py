@@ -179,7 +179,7 @@ def _column(columns: Mapping[str, Floats], oracle: Oracle[Any], column: str | No
         return columns[name]
     raise InputError(
         f"oracle {oracle.name!r} gave no column {name!r}: {nearest(name, columns)} "
-        "(set `column` in the campaign file)"
+        "(set `column` in its table, or --set objective.0.column=NAME)"
     )
 
 

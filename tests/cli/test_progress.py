@@ -21,6 +21,8 @@ def test_a_line_says_what_matters() -> None:
     assert line == (
         "step 10  reward 0.25  best 0.75  distinct 50%  25 evaluations/s  0:10 left"
     )  # 10 of 15 steps took 20 s
+    none = METRICS | {"reward": float("nan"), "best": float("nan")}  # nothing was measured yet
+    assert progress.summary(none, Settings()).startswith("step 10  reward -  best -  distinct")
 
 
 @pytest.mark.parametrize(
