@@ -41,7 +41,8 @@ def summary(metrics: Mapping[str, float], settings: Settings) -> str:
     reward = "-" if math.isnan(metrics["reward"]) else f"{metrics['reward']:.4g}"
     best = "-" if math.isnan(metrics["best"]) else f"{metrics['best']:.6g}"
     return (
-        f"step {metrics['step'] + 1:.0f}  reward {reward}  best {best}  distinct {metrics['distinct']:.0%}  "
+        f"step {metrics['step'] + 1:.0f}  reward {reward}  best {best}  "
+        f"distinct {metrics['distinct']:.0%}  "
         f"{metrics['evaluations'] / seconds:.0f} evaluations/s  {_prices(metrics)}"
         f"{_troubles(metrics)}{left(metrics, settings)}"
     )
