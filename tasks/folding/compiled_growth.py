@@ -198,7 +198,7 @@ def observe(
         for move in range(moves):
             seen[at + move] = 1.0 if move == state.last[row, side] else 0.0
         at += moves
-        seen[at] = state.energy[row] * unit
+        seen[at] = state.energy[row] / unit
         for axis in range(3):
             total = np.float32(0.0)
             for other in range(3):

@@ -48,7 +48,7 @@ class Describe:
 
     def way(self, row: int) -> float:
         """Return the unit of the way to the hydrophobic residues, of that row of `along`."""
-        return float(self._middle[row]) / _FAR
+        return float(self._middle[row] / np.float32(_FAR))
 
     @property
     def size(self) -> int:

@@ -67,7 +67,7 @@ class Compiled:
         chain, describe, placed = self.chain, self.chain.describe, state.cells.shape[1]
         row = min(placed, len(describe.along) - 1)
         scales = np.array(
-            [sum(chain.sticky[:placed]), describe.way(row), -1 / chain.scale], dtype=np.float32
+            [sum(chain.sticky[:placed]), describe.way(row), -chain.scale], dtype=np.float32
         )
         out = np.empty((len(state.cells), describe.size), dtype=np.float32)
         compiled_growth.observe(
