@@ -28,6 +28,7 @@ from tasks.folding.threading import Threaded
 from tasks.folding.view import show
 
 _TRUST = 1.0  # in the policy that grows the chains on which ladders begin, see `enriched`
+_AS_LONG = 128  # residues; longer chains make fewer proposals a call, in about the same time
 _BLOCK = 4  # residues; `contact_class` looks at contacts between blocks of this length
 
 
@@ -60,9 +61,9 @@ def task(
     for a share `compact` of the bound on the energy are not grown. With `cores`, each walk is led
     through a compact core drawn for it, of those with at most so many bonds less than the most
     compact one (see `Threaded`). `search` is what the proposer does, and `search_steps` how long:
-    proposals a ladder in each call (0: 16,000,000, fewer beyond 64 and up to 40 residues), steps of
-    a walk (0: 200) or chains grown together (0: 1,000); `search_threads` 0 is one a core. Where the
-    campaign has a budget, replica exchange begins from the best of `grown` chains that the policy
+    proposals a ladder in each call (0: 16,000,000, fewer beyond 128 and up to 40 residues), steps
+    of a walk (0: 200) or chains grown together (0: 1,000); `search_threads` 0 is one a core. Where
+    the campaign has a budget, replica exchange begins from the best of `grown` chains that the policy
     grows together. The run ends at a fold of `target_energy`, or without one at a fold that is
     proven optimal. With `density`, it also writes density.csv: how many folds have each energy,
     estimated from so many populations of 1,000 chains. Raises InputError for a bad sequence,
@@ -122,7 +123,7 @@ def _proposer(
     ready()
     length = len(start.sequence)
     few = 1_000_000 if length <= LONGEST else 16_000_000  # the proof can come after the first call
-    steps = steps or few * 64 // max(64, length)
+    steps = steps or few * _AS_LONG // max(_AS_LONG, length)
     first = begun(env, grown) if grown else None
     return ReplicaExchange(
         env.matrix, steps, target=goal, threads=threads, start=start, grown=first
