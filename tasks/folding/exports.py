@@ -8,14 +8,11 @@ from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Mapping, Sequence
-from functools import partial
-from typing import Any
+from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
 
 from designer.protocols import Floats
-from tasks.folding.certain import nothing_below
 from tasks.folding.design import Fold
 from tasks.folding.energy import matrix_named
 from tasks.folding.lattices import lattice_named
@@ -31,17 +28,18 @@ _CODES = {
 
 
 def files(
-    folds: Sequence[Fold], found: Sequence[Any] = (), matrix: str = "hp"
+    folds: Sequence[Fold],
+    matrix: str = "hp",
+    proven: Callable[[float], bool] = lambda energy: False,
 ) -> Mapping[str, str]:
     """Return file names and their texts: every fold in best.pdb and best.xyz (a model each), the
-    first one's contacts in contacts.csv, and best.html.
+    first one's contacts in contacts.csv, and best.html, for which see `page`.
     """
-    certain = partial(nothing_below, folds[0].sequence, folds[0].lattice, matrix)
     return {
         "best.pdb": pdb(folds, matrix),
         "best.xyz": xyz(folds, matrix),
         "contacts.csv": contact_map(folds[0], matrix),
-        "best.html": page(folds, matrix, lambda energy: certain(round(energy, 6))),
+        "best.html": page(folds, matrix, proven),
     }
 
 

@@ -63,9 +63,9 @@ def task(
     compact one (see `Threaded`). `search` is what the proposer does, and `search_steps` how long:
     proposals a ladder in each call (0: 16,000,000, fewer beyond 128 and up to 40 residues), steps
     of a walk (0: 200) or chains grown together (0: 1,000); `search_threads` 0 is one a core. Where
-    the campaign has a budget, replica exchange begins from the best of `grown` chains that the policy
-    grows together. The run ends at a fold of `target_energy`, or without one at a fold that is
-    proven optimal. With `density`, it also writes density.csv: how many folds have each energy,
+    the campaign has a budget, replica exchange begins from the best of `grown` chains that the
+    policy grows together. The run ends at a fold of `target_energy`, or without one at a fold that
+    is proven optimal. With `density`, it also writes density.csv: how many folds have each energy,
     estimated from so many populations of 1,000 chains. Raises InputError for a bad sequence,
     lattice or matrix.
     """
@@ -91,7 +91,7 @@ def task(
         parse=partial(parse_fold, sequence=chain, lattice=lattice),
         show=partial(show, matrix=name, proven=proof.by_enumeration),
         draw=partial(draw, matrix=name, proven=proof.by_enumeration),
-        exports=partial(_files, matrix=name, env=env, density=density),
+        exports=partial(_files, matrix=name, proven=proof.by_enumeration, env=env, density=density),
         proposer=_proposer(search, env, straight, search_steps, search_threads, goal, grown),
         bucket=contact_class,
         optimal=proof,
@@ -136,10 +136,15 @@ def begun(env: Chain, size: int) -> Enrichment:
 
 
 def _files(
-    folds: Sequence[Fold], found: Sequence[Any], matrix: str, env: Chain, density: int
+    folds: Sequence[Fold],
+    found: Sequence[Any],
+    matrix: str,
+    proven: Callable[[float], bool],
+    env: Chain,
+    density: int,
 ) -> Mapping[str, str]:
     """Return the exports, and the density of states where it was asked for."""
-    written = dict(files(folds, found, matrix))
+    written = dict(files(folds, matrix, proven))
     if density:
         written["density.csv"] = counted(env, density).as_csv()
     return written

@@ -110,9 +110,17 @@ def test_the_page_needs_nothing_else_and_escapes_what_it_shows(tmp_path: Path) -
 
 def test_the_page_says_what_the_picture_says_of_a_proof() -> None:
     fold = ground_states("PHPHHPHPHPPH").folds[0]
-    html = files([fold, Fold("PHPHHPHPHPPH", "square", "R" * 11)])["best.html"]
+    shown = [fold, Fold("PHPHHPHPHPPH", "square", "R" * 11)]
+    found = [None] * len(shown)
+    sure, open_ = task("PHPHHPHPHPPH"), task("PHPHHPHPHPPH", target_energy=-4.0)
+    assert sure.exports is not None and open_.exports is not None
+    html = sure.exports(shown, found)["best.html"]
     assert "energy -4 (hp, optimal, proved by enumeration)</option>" in html
     assert "energy 0 (hp, bound -6)</option>" in html
+    assert "proved by enumeration" in sure.draw(shown)
+    html = open_.exports(shown, found)["best.html"]  # a target is met; nothing was put to the proof
+    assert "energy -4 (hp, bound -6)</option>" in html
+    assert "proved by enumeration" not in open_.draw(shown)
 
 
 def test_no_coordinate_is_minus_zero() -> None:
