@@ -24,7 +24,8 @@ from tasks.folding.environment import Chain
 
 TRAPPED = -1e30  # the logarithm of a weight of nothing
 _ROW = np.uint64(0xD1342543DE82EF95)  # sets the random numbers of one chain apart from the next's
-_PART = 256  # chains that a thread grows at a time
+_PART = 256  # chains that are worth a thread
+_LARGEST = 1 << 27  # points of a grid
 
 
 class Walk(NamedTuple):
@@ -120,11 +121,17 @@ def grow_all(
 def blind(env: Chain, count: int, seed: int = 0, threads: int = 1) -> Blind:
     """Return `count` chains grown as the environment's mask lets them, the same on any threads.
 
-    Raises InputError where the environment limits lines (`compact`), which is not known here.
+    Raises InputError where the environment limits lines (`compact`), which is not known here, and
+    for chains that are too long for a grid.
     """
     if env.compact > 0:
         raise InputError(f"compact is {env.compact}: chains are not grown blindly with it")
     length = len(env.sequence)
+    if _torus(env) > _LARGEST:
+        raise InputError(
+            f"{length} residues on the {env.lattice} lattice need a grid of {_torus(env):,} "
+            f"points, expected at most {_LARGEST:,}; take a shorter chain"
+        )
     letters = np.zeros((count, length - 1), dtype=np.uint8)
     energy, log_weight = np.zeros(count), np.zeros(count)
     walk, size = _walk(env), _torus(env)

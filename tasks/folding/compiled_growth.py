@@ -1,6 +1,6 @@
 """Compiled: one more residue for each of B growing chains, looked at once a step, in one pass.
 
-`tasks.folding.environment` says the same in operations on tensors, for other devices. Needs numba;
+`tasks.folding.tensors` says the same in operations on tensors, for other devices. Needs numba;
 loaded by `tasks.folding.stepping` when chains first grow on the CPU.
 """
 
@@ -20,10 +20,8 @@ _NEXT, _AFTER = WORD - 3, 2 * (WORD - 3)
 class Rules(NamedTuple):
     """What one chain's growth needs at every step; nothing of it changes."""
 
-    slot: Array  # [512] int64 the near point at each address, see `surroundings`; -1: none
-    beside: (
-        Array  # [W, K] int64 the head's neighbours that lie next to each near point; -1: no more
-    )
+    slot: Array  # [512] int64 the near point at each address, see `surroundings`; W: none
+    beside: Array  # [Z, K] int64 the near points next to each neighbour of the head
     points: int  # W + 1
     letters: Array  # [G, A - 1], and so on: see `frames.Frames`
     turned: Array
@@ -37,7 +35,7 @@ class Rules(NamedTuple):
 
 
 class Rows(NamedTuple):
-    """The fields of `environment.Growth` of these names, as arrays."""
+    """The fields of `growth.Growth` of these names, as arrays."""
 
     cells: Array
     near: Array

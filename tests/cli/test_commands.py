@@ -239,6 +239,14 @@ def test_score_takes_settings_and_prints_designs_as_given(ran: Ran) -> None:
     assert code == 3 and "--set objective.0.target=VALUE" in err
 
 
+def test_score_trusts_the_program_that_a_person_names(ran: Ran) -> None:
+    Path("some.smi").write_text("CCO\nC\n")
+    code = "import sys; [print(len(line.strip())) for line in sys.stdin]"
+    command = json.dumps([sys.executable, "-c", code])
+    code, out, err = ran("score", "program", "some.smi", "--set", f"objective.0.command={command}")
+    assert (code, out, err) == (0, "3.0\tCCO\n1.0\tC\n", "")
+
+
 def test_score_reads_the_designs_that_an_oracle_judges(ran: Ran) -> None:
     Path("designs.txt").write_text("HHPPHHPHPHHPPHHH\n")
     code, out, _ = ran("score", "unique_fold", "designs.txt", "--json")

@@ -90,3 +90,9 @@ def test_the_same_on_any_number_of_threads() -> None:
 def test_lines_are_not_known_here() -> None:
     with pytest.raises(InputError, match=r"compact is 0\.5"):
         blind(Chain(SEQUENCE, compact=0.5), 10)
+
+
+def test_a_chain_that_no_grid_holds_is_refused() -> None:
+    with pytest.raises(InputError, match="600 residues on the cubic lattice need a grid"):
+        blind(Chain("HP" * 300, "cubic"), 10)
+    assert blind(Chain("HP" * 300), 10).letters.shape == (10, 599)
