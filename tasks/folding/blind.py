@@ -35,6 +35,7 @@ class Walk(NamedTuple):
     legal: Array  # [S, Z] and [S, Z]: see `lattices.Breaking`
     after: Array
     pairs: Array  # [L, L] energy of one placement beside another
+    feels: Array  # [L] bool, whether any of these energies of a placement is not 0
     heads: Array  # [L + 1], see `growth.Order`
     exits: Array  # [L] bool, whether the point of that placement must have an exit
     gains: Array  # [L + 1] the most that is gained from each placement on, 0 or below
@@ -55,11 +56,14 @@ class Blind:
 @inlined
 def _open(walk: Walk, grid: Array, point: Any, exits: bool) -> bool:
     """Return whether a residue may lie there, whatever symmetry says."""
-    free = 0
-    if exits:
-        for delta in walk.deltas:
-            free += grid[(point + delta) & (len(grid) - 1)] == 0
-    return grid[point] == 0 and (free > 0 or not exits)
+    if grid[point] != 0:
+        return False
+    closed = exits
+    for delta in walk.deltas:
+        if not closed:
+            break
+        closed = grid[(point + delta) & (len(grid) - 1)] != 0
+    return not closed
 
 
 @inlined
@@ -97,7 +101,8 @@ def _grow(
         random += GOLDEN
         letter = choice[below(mixed(random), np.uint64(count))]
         point = (head + walk.deltas[letter]) & last
-        energy += _gained(walk, grid, point, placed)
+        if walk.feels[placed]:
+            energy += _gained(walk, grid, point, placed)
         weight += walk.logs[count]
         broken = walk.after[broken, letter]
         grid[point], points[placed], letters[placed - 1] = placed + 1, point, letter
@@ -152,12 +157,14 @@ def blind(env: Chain, count: int, seed: int = 0, threads: int = 1) -> Blind:
 def _walk(env: Chain) -> Walk:
     place, order, length = env.place, env.order, len(env.sequence)
     exits = np.array([env.lookahead and onwards for onwards in order.onwards])
+    pairs = env.pairs[order.order][:, order.order]
     strides = np.array([1, _side(env), _side(env) ** 2], dtype=np.int64)
     return Walk(
         deltas=place.steps @ strides,
         legal=place.breaking.legal,
         after=place.breaking.after,
-        pairs=env.pairs[order.order][:, order.order],
+        pairs=pairs,
+        feels=(pairs != 0).any(axis=1),
         heads=np.array(order.heads),
         exits=exits[:length],
         gains=np.array(env.gains if env.prune is not None else [0.0] * (length + 1)),
