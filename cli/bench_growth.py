@@ -134,17 +134,17 @@ def sampled(
 
 def compiled(env: Chain) -> dict[str, Any]:
     """Return how many chains a second grow blindly on all cores, and how many are trapped."""
-    (rate,) = by_turns(BLIND, lambda seed: _grown(env, BLIND, seed))
-    trapped = blind(env, BLIND, threads=os.cpu_count() or 1).log_weight <= TRAPPED
+    weights: list[Any] = []
+    cores = os.cpu_count() or 1
+    (rate,) = by_turns(
+        BLIND, lambda seed: weights.append(blind(env, BLIND, seed, cores).log_weight)
+    )
+    trapped = weights[0] <= TRAPPED
     return {
         "per_second": rate.per_second,
         "per_core_second": rate.chains / rate.busy,
         "trapped": float(trapped.mean()),
     }
-
-
-def _grown(env: Chain, count: int, seed: int) -> None:
-    blind(env, count, seed, os.cpu_count() or 1)
 
 
 @torch.no_grad()
