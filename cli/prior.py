@@ -19,6 +19,7 @@ import torch
 from designer import checkpoint
 from designer.config import Document
 from designer.errors import InputError, nearest
+from designer.files import SHIPPED
 
 if TYPE_CHECKING:
     from designer.policy import RecurrentPolicy
@@ -80,13 +81,13 @@ class Prior:
 
 def find(place: Path) -> Path:
     """Return the directory of a prior: the given one, or a shipped one of that name."""
-    shipped = Path(str(files("data"))) / "priors"
-    if place.exists() or len(place.parts) != 1:
+    shipped, name = Path(str(files("data"))) / "priors", place.name.removeprefix(SHIPPED)
+    if (place.exists() and name == place.name) or len(place.parts) != 1:
         return place
     known = sorted(path.parent.name for path in shipped.glob(f"*/{ABOUT}"))
-    if place.name in known:
-        return shipped / place.name
-    hint = f"; {nearest(place.name, known)}" if known else ""
+    if name in known:
+        return shipped / name
+    hint = f"; {nearest(name, known)}" if known else ""
     text = "there is no such directory, and no prior of that name is shipped"
     raise InputError(f"{str(place)!r} has no checkpoint: {text}{hint}")
 
@@ -173,7 +174,9 @@ def adapt(document: Document) -> None:
         said = about(folder)
     for table in ("task", "policy"):
         _agree(document, table, said[table])
-    document.override(("prior", "run"), str(folder.resolve()), document.place(("prior", "run")))
+    own = anchored.exists() or Path(place).exists()
+    kept = str(folder.resolve()) if own else f"{SHIPPED}{folder.name}"
+    document.override(("prior", "run"), kept, document.place(("prior", "run")))
 
 
 def _agree(document: Document, table: str, wanted: Mapping[str, Any]) -> None:

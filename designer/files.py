@@ -5,10 +5,12 @@ from __future__ import annotations
 import errno
 import os
 from hashlib import sha256
+from importlib.resources import files
 from pathlib import Path
 
 from designer.errors import DesignerError, DiskFullError, InputError
 
+SHIPPED = "shipped:"  # before the name of a file in the package `data`
 FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO)  # no room, no quota, a failing disk
 
 
@@ -24,6 +26,21 @@ def located(text: str, base: Path | None = None) -> Path:
     if "\0" in text:
         raise InputError(f"{text!r} can be no file's name: it holds the character 0")
     return path if base is None else base / path
+
+
+def portable(path: Path) -> str:
+    """Return how a run remembers a file: a shipped one by its place in the package `data`."""
+    root, path = _data(), path.resolve()
+    return SHIPPED + path.relative_to(root).as_posix() if path.is_relative_to(root) else str(path)
+
+
+def meant(told: str) -> Path:
+    """Return the file that `portable` told of, wherever designer is installed now."""
+    return _data() / told.removeprefix(SHIPPED) if told.startswith(SHIPPED) else Path(told)
+
+
+def _data() -> Path:
+    return Path(str(files("data"))).resolve()
 
 
 def replace(path: Path, content: bytes | str, before: Path | None = None) -> None:

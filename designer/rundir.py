@@ -66,7 +66,7 @@ class RunDirectory:
             "platform": platform.platform(),
             "started": datetime.now(UTC).isoformat(timespec="seconds"),
             "campaign": campaign,  # a copy, to say what was changed in the file
-            "inputs": {name: [str(p.resolve()), files.digest(p)] for name, p in inputs.items()},
+            "inputs": {name: [files.portable(p), files.digest(p)] for name, p in inputs.items()},
         } | facts
         try:
             files.replace(path / "campaign.toml", campaign)
@@ -171,12 +171,15 @@ def _unchanged(path: Path) -> None:
     except (OSError, ValueError) as error:  # no text, or no TOML
         raise InputError(f"{file}: cannot be read ({error}); put the run's file back") from None
     refuse(changes, str(file))
-    for name, (file, digest) in manifest["inputs"].items():
-        if not Path(file).exists():
-            raise InputError(f"{file}: the run's {name} is gone; put it back to resume")
-        if files.digest(Path(file)) != digest:
+    for name, (told, digest) in manifest["inputs"].items():
+        place = files.meant(told)
+        if not place.exists():
+            raise InputError(f"{place}: the run's {name} is gone; put it back to resume")
+        if files.digest(place) != digest:
+            version = manifest.get("versions", {}).get("designer", "of then")
+            old = "old file" if told == str(place) else f"file of designer {version}"
             raise InputError(
-                f"{file}: the run's {name} changed since the run began; put the old file back, "
+                f"{place}: the run's {name} changed since the run began; put the {old} back, "
                 "or start a new run"
             )
 

@@ -55,9 +55,7 @@ class Rest:
     cheap = False
 
     def __post_init__(self) -> None:
-        parts = urlsplit(self.url)
-        if parts.scheme not in ("http", "https") or not parts.hostname:
-            raise InputError(f"url {self.url!r}: expected http:// or https:// and a server")
+        _check_address(self.url)
         for setting in ("timeout", "max_output"):
             if not getattr(self, setting) > 0:
                 raise InputError(f"{setting} is {getattr(self, setting)}, expected more than 0")
@@ -106,6 +104,19 @@ class Rest:
         if left:
             raise ConnectionError(f"the answer ends {left} bytes too early")
         return content.decode("utf-8")
+
+
+def _check_address(url: str) -> None:
+    """Raise InputError for what no request can be sent to."""
+    if not url.isascii() or not url.isprintable() or " " in url:
+        raise InputError(f"url {url!r}: write blanks and letters beyond ASCII as %20, %C3%A9")
+    try:
+        parts = urlsplit(url)
+        known = parts.scheme in ("http", "https") and parts.hostname and parts.port != 0
+    except ValueError as problem:  # of brackets, and of the port
+        raise InputError(f"url {url!r}: {problem}") from None
+    if not known:
+        raise InputError(f"url {url!r}: expected http:// or https:// and a server")
 
 
 def _request(texts: Sequence[str], form: str) -> Any:

@@ -67,9 +67,9 @@ def _check_length(sequence: str) -> None:
         )
     if count > LONGEST:
         raise InputError(
-            f"sequence {shortened(sequence)} is too long; the limit is {LONGEST} residues (the "
-            f"energies of its pairs alone would take {8e-6 * count * count:,.0f} MB), fold a part "
-            "of it"
+            f"sequence {shortened(sequence)} is too long; the limit is {LONGEST} residues, as far "
+            f"as packed coordinates reach (and the energies of all its pairs take "
+            f"{8e-6 * count * count:,.0f} MB); fold a part of it"
         )
 
 

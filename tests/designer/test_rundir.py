@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from designer import files
 from designer.errors import InputError, LockedError
 from designer.rundir import RunDirectory
 
@@ -40,6 +41,24 @@ def test_a_changed_input_is_refused_by_name(tmp_path: Path) -> None:
     (tmp_path / "r" / "campaign.toml").write_text("seed = 1\n")
     data.unlink()
     with pytest.raises(InputError, match="is gone"):
+        RunDirectory.reopen(tmp_path / "r")
+
+
+def test_a_shipped_input_is_looked_up_where_designer_is_installed_now(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    before, now = tmp_path / "before", tmp_path / "now"
+    for place in (before, now):
+        (place / "priors").mkdir(parents=True)
+        (place / "priors" / "p").write_text("weights")
+    monkeypatch.setattr(files, "_data", lambda: before)
+    inputs = {"prior": before / "priors" / "p"}
+    RunDirectory.create(tmp_path / "r", "seed = 1\n", inputs).close()
+    (before / "priors" / "p").unlink()
+    monkeypatch.setattr(files, "_data", lambda: now)
+    RunDirectory.reopen(tmp_path / "r").close()
+    (now / "priors" / "p").write_text("others")
+    with pytest.raises(InputError, match=r"now/priors/p: .* put the file of designer .* back"):
         RunDirectory.reopen(tmp_path / "r")
 
 

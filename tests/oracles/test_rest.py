@@ -149,6 +149,12 @@ def test_what_is_no_service(url: str) -> None:
         Rest(url)
 
 
+@pytest.mark.parametrize("path", [":abc/x", ":99999/", "/a b", "/\u00e9", "/\n", "[::1"])
+def test_an_address_that_no_request_can_be_sent_to(path: str) -> None:
+    with pytest.raises(InputError, match=r"^url"):
+        Rest(f"http://localhost{path}")
+
+
 def test_it_needs_consent() -> None:
     with pytest.raises(InputError, match="allow-plugins"):
         resolve("rest", ORACLES)

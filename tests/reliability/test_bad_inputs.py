@@ -90,7 +90,8 @@ SEQUENCES = {
     "hp hp": f"sequence 'HP HP': letter ' ' at position 3, {LETTERS}",
     "НРНР": f"sequence 'НРНР': letter 'Н' at position 1, {LETTERS}",  # noqa: RUF001
     "H" * 5000: "sequence 'HHHHHHHHHHHHHHHHHHHHHHHH'... (5000 residues) is too long; the limit is "
-    "1000 residues (the energies of its pairs alone would take 200 MB), fold a part of it",
+    "1000 residues, as far as packed coordinates reach (and the energies of all its pairs take "
+    "200 MB); fold a part of it",
 }
 
 FOLD = """[campaign]

@@ -39,8 +39,8 @@ BAD_SEQUENCES = {
     "HPXH": "letter 'X' at position 3, expected H and P, or the 20 residues",
     "HP PH": "letter ' ' at position 3",
     "H" * 1001: "the limit is 1000 residues",
-    "H" * 10000: "(10000 residues) is too long; the limit is 1000 residues (the energies of its "
-    "pairs alone would take 800 MB), fold a part of it",
+    "H" * 10000: "(10000 residues) is too long; the limit is 1000 residues, as far as packed "
+    "coordinates reach (and the energies of all its pairs take 800 MB); fold a part of it",
 }
 
 
