@@ -73,6 +73,20 @@ def test_a_prior_of_ones_own_brings_the_sizes_of_its_network(prior: Path, tmp_pa
     assert "hidden = 8\n" in (tmp_path / "run" / "campaign.toml").read_text()
 
 
+def test_a_run_remembers_a_shipped_prior_by_name(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run = tmp_path / "run"
+    assert invoke(["fold", "HPPHPPHPHH", "--budget", "40", "--quiet", "--out", str(run)]) == 0
+    assert 'run = "shipped:folds_square"\n' in (run / "campaign.toml").read_text()
+    file = "shipped:priors/folds_square/prior.safetensors"
+    assert json.loads((run / "manifest.json").read_text())["inputs"]["prior"][0] == file
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "folds_square").mkdir()  # which is not what the run began from
+    assert invoke(["resume", str(run), "--quiet", "--set", "campaign.budget=60"]) == 0
+    assert invoke(["report", str(run)]) == 0
+
+
 def test_a_prior_of_folds_is_measured_and_starts_a_campaign(
     prior: Path,
     tmp_path: Path,
