@@ -5,9 +5,9 @@ from __future__ import annotations
 import errno
 import os
 from hashlib import sha256
-from importlib.resources import files
 from pathlib import Path
 
+import data
 from designer.errors import DesignerError, DiskFullError, InputError
 
 SHIPPED = "shipped:"  # before the name of a file in the package `data`
@@ -40,7 +40,7 @@ def meant(told: str) -> Path:
 
 
 def _data() -> Path:
-    return Path(str(files("data"))).resolve()
+    return data.path("").resolve()
 
 
 def replace(path: Path, content: bytes | str, before: Path | None = None) -> None:
