@@ -19,7 +19,6 @@ from designer.counterfactual import part_steps
 from designer.differentiable import DIFFERENTIABLE
 from designer.diversity import diversity_filter
 from designer.errors import InputError
-from designer.heap import keep_apart
 from designer.learner import LEARNERS, Learner, LearnerSettings
 from designer.objective import Objective, Penalty, Term, identity
 from designer.policy import POLICIES
@@ -78,7 +77,6 @@ def build(document: Document, *, allow_plugins: bool = False) -> Parts:
     with document.blamed(("machine",)):
         device = machine.resolve()
     torch.set_num_threads(machine.threads)
-    keep_apart()
     use = Kinds(document, allow_plugins)
     task = build_task(document, allow_plugins=allow_plugins)
     task = with_proposers(document, task, settings, use.find)

@@ -15,6 +15,7 @@ from zlib import crc32
 import numpy as np
 import torch
 
+from designer.heap import keep_apart
 from designer.protocols import Floats
 from tasks.molecules.design import Molecule, read
 from tasks.molecules.likeness import Kernel, Seen, grown, similar
@@ -76,6 +77,9 @@ class Expectation:
     _seen: Seen = field(default_factory=lambda: Seen.of([]))
     _alike: tuple[torch.Tensor, ...] = ()  # [N, N] similarities of those kept; (): not yet computed
     _solved: tuple[torch.Tensor, torch.Tensor] | None = None  # see `_solve`; None: not yet
+
+    def __post_init__(self) -> None:
+        keep_apart()  # large arrays come and go here between molecules that stay
 
     @property
     def blind(self) -> bool:
