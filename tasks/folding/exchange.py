@@ -2,7 +2,7 @@
 
 Each of a few ladders holds chains at rising temperatures that walk and exchange places. They go
 on from call to call, and a checkpoint holds them. Without numba, or for 3D chains too long for
-its grids, `PullMoves` walks instead.
+its grids, `BatchedExchange` walks instead.
 """
 
 from __future__ import annotations
@@ -20,21 +20,18 @@ import numpy as np
 
 from designer.errors import InputError
 from designer.protocols import Purse
+from tasks.folding import mixture
+from tasks.folding.batched import BatchedExchange
 from tasks.folding.design import Fold, canonical
 from tasks.folding.enriched import Enrichment
 from tasks.folding.ladder import Ladder
 from tasks.folding.lattices import lattice_named
 from tasks.folding.leaning import leaning, sampled
-from tasks.folding.proposer import PullMoves
 from tasks.folding.terrain import LONGEST_3D, terrain_of
 
 _FIRST, _PART = 10_000, 250_000  # proposals of a ladder after which a call looks at the others
-_LONG = 80  # residues from which stretches are grown anew
 _LADDER = 250_000  # energies that are worth a ladder of their own
 _BEGUN = 5  # grown folds that a ladder begins from
-_LADDERS = {  # coldest and hottest, tuned by measurement: many neighbours freeze a chain early
-    "square": (0.3, 0.5), "triangular": (0.3, 0.5), "cubic": (0.3, 0.44), "fcc": (0.4, 0.8),
-}  # fmt: skip
 
 
 @dataclass
@@ -62,7 +59,7 @@ class ReplicaExchange:
     replicas: int = 0
     coldest: float = 0.0
     hottest: float = 0.0
-    rebridging: float = 0.3
+    rebridging: float = mixture.REBRIDGING
     regrowth: float | None = None
     samples: int = 128
     target: float | None = None
@@ -77,16 +74,7 @@ class ReplicaExchange:
         for name, least in (("steps", 1), ("ladders", 1), ("replicas", 0), ("threads", 0)):
             if getattr(self, name) < least:
                 raise InputError(f"{name} is {getattr(self, name)}, expected at least {least}")
-        if not (self.coldest >= 0 and self.hottest >= 0):
-            raise InputError(
-                f"temperatures {self.coldest:g} to {self.hottest:g}, expected numbers above 0, or "
-                "0 for the lattice's own"
-            )
-        for name, share in (("rebridging", self.rebridging), ("regrowth", self.regrowth or 0.0)):
-            if not 0 <= share < 1:
-                raise InputError(f"{name} is {share:g}, expected 0 to below 1")
-        if self.rebridging + (self.regrowth or 0.0) >= 1:
-            raise InputError("rebridging and regrowth leave no pull moves; expected less than 1")
+        mixture.check(self.coldest, self.hottest, self.rebridging, self.regrowth)
 
     def __call__(
         self, parents: Sequence[Fold], count: int, rng: np.random.Generator, /
@@ -96,7 +84,7 @@ class ReplicaExchange:
         if not folds or count < 1:
             return []
         if not suits(folds[0]):
-            return PullMoves(self.matrix, purse=self.purse, policy=self.policy)(folds, count, rng)
+            return self._batched()(folds, count, rng)
         if not self._stands(folds[0]):
             self._stand(folds, count, rng)
         else:  # before, the policy has seen nothing
@@ -105,6 +93,14 @@ class ReplicaExchange:
         found = [(energy, text) for ladder in self.standing for energy, text in ladder.found()]
         found.sort(key=lambda pair: pair[0])
         return _distinct(parents, folds[0], [text for _, text in found], count)
+
+    def _batched(self) -> BatchedExchange:
+        """Return the search of the same moves that takes any chain, and needs no numba."""
+        env = None if self.grown is None else self.grown.env
+        given = (self.coldest, self.hottest, self.rebridging, self.regrowth)
+        return BatchedExchange(
+            self.matrix, 200, *given, env=env, purse=self.purse, policy=self.policy
+        )
 
     def _stands(self, fold: Fold) -> bool:
         """Return whether there are ladders, and of this chain."""
@@ -127,15 +123,10 @@ class ReplicaExchange:
         """Let stretches that are grown anew lean to what the policy makes of the chain now."""
         if self.grown is None or self.policy is None:
             return
-        if self._regrown(len(self.grown.env.sequence)):
+        if mixture.regrown(len(self.grown.env.sequence), self.regrowth):
             made = sampled(self.grown.env, self.policy, self.samples, rng)
             for ladder in self.standing:
                 ladder.lean[:] = leaning(made) if made else 1.0
-
-    def _regrown(self, length: int) -> float:
-        if self.regrowth is not None:
-            return self.regrowth
-        return 0.02 if length >= _LONG else 0.0
 
     def _search(self, count: int) -> None:
         ladders, left = self.standing, None if self.purse is None else self.purse.left
@@ -158,23 +149,16 @@ class ReplicaExchange:
         """Return a ladder on the parents: the first (best) the coldest, the first more often."""
         terrain = terrain_of(parents[0].sequence, parents[0].lattice, self.matrix)
         replicas = self.replicas or (5 if terrain.lattice.dimensions == 2 else 3)
-        kT = np.linspace(*self._range(terrain.lattice.name), replicas) * terrain.strongest
+        ends = mixture.temperatures(terrain.lattice.name, self.coldest, self.hottest)
+        kT = np.linspace(*ends, replicas) * terrain.strongest
         chosen = (len(parents) * rng.random(replicas) ** 2).astype(np.int64)
         chosen[0] = 0
         folds = [parents[i].letters for i in chosen]
         random = rng.integers(1 << 64, size=2, dtype=np.uint64).tolist()
         target = -np.inf if self.target is None else self.target
-        regrown = self._regrown(len(terrain.sequence))
+        regrown = mixture.regrown(len(terrain.sequence), self.regrowth)
         shares = {"rebridging": self.rebridging, "regrowth": regrown}
         return Ladder(terrain, folds, kT, random, **shares, target=target, keep=keep)
-
-    def _range(self, lattice: str) -> tuple[float, float]:
-        """Return the coldest and the hottest temperature; raises InputError where they cross."""
-        coldest, hottest = _LADDERS[lattice]
-        coldest, hottest = self.coldest or coldest, self.hottest or hottest
-        if coldest > hottest:
-            raise InputError(f"temperatures {coldest:g} to {hottest:g}, expected them to rise")
-        return coldest, hottest
 
     def state(self) -> dict[str, Any]:
         """Return plain data for a checkpoint."""

@@ -15,7 +15,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from tasks.folding import compiled_moves, dice, regrowth
+from tasks.folding import closing, compiled_moves, dice, leaning, regrowth
 from tasks.folding.compiled_moves import Ground, pull, rebridge, settle, shift, undo
 from tasks.folding.dice import GOLDEN, Array, compiled, inlined, mixed, stored
 from tasks.folding.regrowth import regrow
@@ -168,7 +168,8 @@ def _stamped(stamp: int) -> Any:
 
 def _sources() -> int:
     """Return a number that changes with the other files whose code `climb` holds."""
-    texts = [Path(str(module.__file__)).read_bytes() for module in (dice, compiled_moves, regrowth)]
+    modules = (dice, compiled_moves, regrowth, closing, leaning)
+    texts = [Path(str(module.__file__)).read_bytes() for module in modules]
     return int.from_bytes(blake2b(b"".join(texts), digest_size=6).digest(), "big") | 1
 
 

@@ -21,7 +21,8 @@ from tasks.folding.bounds import bound
 from tasks.folding.design import Fold, numbers
 from tasks.folding.energy import coordinates, matrix_named
 from tasks.folding.lattices import Lattice, lattice_named
-from tasks.folding.pull import aimed, felt, possible, pulled
+from tasks.folding.pull import aimed, possible, pulled
+from tasks.folding.touching import felt
 
 
 @dataclass(frozen=True)

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from designer.errors import InputError
 from designer.protocols import Task
+from tasks.folding.batched import BatchedExchange
 from tasks.folding.design import parse_fold
 from tasks.folding.energy import Named
 from tasks.folding.lattices import lattice_named
@@ -33,9 +34,10 @@ def moving(
     """
     if not 0 <= moves <= _MOST:
         raise InputError(f"moves is {moves}, expected 0 (two a residue) to {_MOST}")
-    grown = task(sequence, lattice, matrix, search="pull_moves", target_energy=target_energy)
+    grown = task(sequence, lattice, matrix, target_energy=target_energy)
     chain = str(grown.context["sequence"])
     straight = lattice_named(lattice).letters[0] * (len(chain) - 1)
     first = parse_fold(start or straight, chain, lattice)
     env = Moves(chain, lattice, str(matrix), moves or 2 * len(chain), first.letters)
-    return replace(grown, name="fold_moves", environment=env, examples=[first])
+    search = BatchedExchange(str(matrix))
+    return replace(grown, name="fold_moves", environment=env, proposer=search, examples=[first])

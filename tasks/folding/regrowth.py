@@ -15,12 +15,11 @@ from typing import Any
 
 import numpy as np
 
+from tasks.folding.closing import LONGEST, SPAN
 from tasks.folding.compiled_moves import KINDS, Ground, gain, settle
 from tasks.folding.dice import GOLDEN, Array, below, compiled, inlined, mixed
+from tasks.folding.leaning import ANGLES
 
-ANGLES = 6  # as in `tasks.folding.leaning`
-LONGEST = 8  # residues of a stretch
-SPAN = 2 * LONGEST + 3  # of the table of closing walks, along each axis
 _ZERO, _ONE, _TWO, _11, _20, _44 = (np.uint64(n) for n in (0, 1, 2, 11, 20, 44))
 _KIND, _KINDS, _SPAN = np.uint64(KINDS - 1), np.uint64(KINDS), np.uint64(SPAN)
 _LONGEST = np.uint64(LONGEST)

@@ -10,6 +10,7 @@ from typing import Any, Literal
 
 from designer.errors import InputError
 from designer.protocols import Proposer, Task
+from tasks.folding.batched import BatchedExchange
 from tasks.folding.bounds import bound
 from tasks.folding.certain import LONGEST, nothing_below
 from tasks.folding.design import Fold, parse_fold
@@ -22,7 +23,6 @@ from tasks.folding.exchange import ReplicaExchange, ready
 from tasks.folding.exports import files
 from tasks.folding.growth import Grow
 from tasks.folding.lattices import lattice_named
-from tasks.folding.proposer import PullMoves
 from tasks.folding.sequence import parse_sequence
 from tasks.folding.threading import Threaded
 from tasks.folding.view import show
@@ -43,7 +43,7 @@ def task(
     prune: float | None = None,
     compact: float = 0.0,
     cores: int | None = None,
-    search: Literal["replica_exchange", "pull_moves", "enrichment"] = "replica_exchange",
+    search: Literal["replica_exchange", "batched", "enrichment"] = "replica_exchange",
     search_steps: int = 0,
     search_threads: int = 0,
     grown: int = 0,
@@ -81,6 +81,11 @@ def task(
         raise InputError(f"density is {density}, expected a number of populations, 0 for none")
     if grown < 0:
         raise InputError(f"grown is {grown}, expected a number of chains, 0 for none")
+    if cores is not None and (grown or search == "enrichment"):
+        given = f"grown = {grown}" if grown else 'search = "enrichment"'
+        raise InputError(
+            f"{given} grows chains freely, and cores = {cores} leads them; leave one out"
+        )
     certain = partial(nothing_below, chain, lattice, name)
     proof = Proof(least, certain if target_energy is None else None)
     env = Chain(chain, lattice, name, symmetric, lookahead, window, grow, prune, compact)
@@ -92,7 +97,9 @@ def task(
         show=partial(show, matrix=name, proven=proof.by_enumeration),
         draw=partial(draw, matrix=name, proven=proof.by_enumeration),
         exports=partial(_files, matrix=name, proven=proof.by_enumeration, env=env, density=density),
-        proposer=_proposer(search, env, straight, search_steps, search_threads, goal, grown),
+        proposer=_proposer(
+            search, env, straight, search_steps, search_threads, goal, grown, cores is None
+        ),
         bucket=contact_class,
         optimal=proof,
         goal=None if target_energy is None else Proof(target_energy),
@@ -114,12 +121,14 @@ def _check_limits(compact: float, cores: int | None, matrix: Matrix) -> None:
 
 
 def _proposer(
-    search: str, env: Chain, start: Fold, steps: int, threads: int, goal: float, grown: int
-) -> Proposer[Fold]:
+    search: str, env: Chain, start: Fold, steps: int, threads: int, goal: float, grown: int,
+    free: bool,
+) -> Proposer[Fold]:  # fmt: skip
+    """Return the search; `free`: the policy grows chains in `env` as it is."""
     if search == "enrichment":
         return Enrichment(env, steps or 1000)
-    if search == "pull_moves":
-        return PullMoves(env.matrix, steps or 200)
+    if search == "batched":
+        return BatchedExchange(env.matrix, steps or 200, env=env if free else None)
     ready()
     length = len(start.sequence)
     few = 1_000_000 if length <= LONGEST else 16_000_000  # the proof can come after the first call

@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from designer.errors import InputError
 from designer.protocols import Floats
+from tasks.folding.closing import SPAN, closings
 from tasks.folding.energy import contact_energies, coordinates, matrix_named, strongest
 from tasks.folding.lattices import Ints, Lattice, lattice_named
 from tasks.folding.sequence import parse_sequence, types
@@ -78,7 +79,6 @@ def terrain_of(sequence: str, lattice: str, matrix: str) -> Terrain:
     """Return the terrain on which a chain is searched."""
     from tasks.folding.compiled_moves import Ground
     from tasks.folding.leaning import angles
-    from tasks.folding.regrowth import SPAN
 
     place, side = lattice_named(lattice), 8
     while side < len(sequence) + 4:
@@ -105,7 +105,7 @@ def terrain_of(sequence: str, lattice: str, matrix: str) -> Terrain:
         angle=angles(lattice),
         bits=np.uint64(side.bit_length() - 1),
         middle=np.uint64(reach),
-        closings=_closings(place),
+        closings=closings(lattice),
     )
     return Terrain(sequence, place, widths, ground, unit, strongest(pairs))
 
@@ -122,21 +122,6 @@ def _side_steps(lattice: Lattice) -> Ints:
         else:
             found.append([v for v in steps if tuple((v - bond).tolist()) in vectors])
     return np.array([found[0], *found])
-
-
-def _closings(lattice: Lattice) -> Array:
-    """Return `closings` as `Ground` has them: walks of n steps as a share of the most."""
-    from tasks.folding.regrowth import LONGEST, SPAN
-
-    shape = (SPAN,) * lattice.dimensions  # the axes of x come last
-    walks = np.zeros(shape)
-    walks[(SPAN // 2,) * lattice.dimensions] = 1.0
-    axes, levels = tuple(range(lattice.dimensions))[::-1], [walks]
-    for _ in range(LONGEST):
-        steps = [step[: lattice.dimensions].tolist() for step in lattice.steps]
-        walks = np.sum([np.roll(walks, step, axes) for step in steps], axis=0)
-        levels.append(walks)
-    return np.stack([w.ravel() / w.max() for w in levels]).astype(np.float32)
 
 
 def _energies(sequence: str, matrix: str, unit: float) -> tuple[Array, Array]:

@@ -11,6 +11,7 @@ import pytest
 from designer.errors import InputError
 from designer.testing import check_proposer
 from tasks.folding import exchange
+from tasks.folding.batched import BatchedExchange
 from tasks.folding.design import Fold, first_meeting, numbers
 from tasks.folding.energy import matrix_named
 from tasks.folding.exact import ground_states
@@ -209,7 +210,7 @@ def test_temperatures_rise_and_fcc_is_searched_hotter() -> None:
         betas("square", coldest=0.6)
 
 
-def test_without_numba_plain_pull_moves_walk(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_numba_the_batched_search_walks(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(exchange, "find_spec", lambda name: None)
     parents = random_folds(SEQUENCE, "cubic")
     purse = Coins(10**6)
@@ -217,7 +218,7 @@ def test_without_numba_plain_pull_moves_walk(monkeypatch: pytest.MonkeyPatch) ->
     assert children and 0 < purse.paid <= 200 * 16
 
 
-def test_long_chains_in_space_are_left_to_plain_pull_moves() -> None:
+def test_long_chains_in_space_are_left_to_the_batched_search() -> None:
     flat, deep = Fold("H" * 600, "square", "R" * 599), Fold("H" * 600, "cubic", "R" * 599)
     assert exchange.suits(flat) and not exchange.suits(deep)
 
@@ -228,4 +229,4 @@ def test_the_task_searches_by_replica_exchange_until_its_target() -> None:
     assert made.proposer == ReplicaExchange(steps=1_000_000, target=-9, start=straight)
     (best, *_) = made.proposer(random_folds(SEQUENCE, "square"), 4, np.random.default_rng(0))
     assert recheck(best, matrix_named("hp")) == -9
-    assert type(task(SEQUENCE, search="pull_moves").proposer).__name__ == "PullMoves"
+    assert isinstance(task(SEQUENCE, search="batched").proposer, BatchedExchange)

@@ -108,6 +108,10 @@ def test_cores_are_for_hp_chains_and_leave_nothing_for_compact_to_say() -> None:
         task(PROTEIN, matrix="mj", cores=0)
     with pytest.raises(InputError, match=r"cores = 1 says more than compact = 0\.5"):
         task("HPPHPPHPPH", cores=1, compact=0.5)
+    with pytest.raises(InputError, match="grown = 5 grows chains freely, and cores = 1 leads them"):
+        task("HPPHPH", cores=1, grown=5)
+    with pytest.raises(InputError, match='search = "enrichment" grows chains freely'):
+        task("HPPHPH", cores=1, search="enrichment")
     with pytest.raises(InputError, match="without hydrophobic residues"):
         task("PPPPP", cores=1)
 

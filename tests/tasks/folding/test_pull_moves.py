@@ -8,38 +8,18 @@ import numpy as np
 import pytest
 import torch
 
+from designer.policy import RecurrentPolicy
 from designer.testing import check_proposer
-from tasks.folding.design import Fold, first_meeting, numbers, spelled
-from tasks.folding.energy import coordinates, matrix_named
+from tasks.folding.batched import BatchedExchange
+from tasks.folding.design import Fold, first_meeting
+from tasks.folding.energy import matrix_named
+from tasks.folding.environment import Chain
 from tasks.folding.exact import ground_states
-from tasks.folding.lattices import LATTICES, Lattice, lattice_named
-from tasks.folding.proposer import PullMoves
+from tasks.folding.lattices import LATTICES, lattice_named
+from tasks.folding.leaning import even
 from tasks.folding.recheck import recheck
 from tasks.folding.walkers import Walkers
-from tests.tasks.folding.searches import Coins, random_folds
-
-PROTEIN = "GIVEQCCTSICSLYQLENYCN"
-
-
-def packed(folds: list[Fold], lattice: Lattice) -> np.ndarray:
-    return lattice.pack(
-        coordinates(np.array([numbers(f.letters, lattice) for f in folds]), lattice)
-    )
-
-
-def walkers_on(
-    folds: list[Fold], matrix: str, kT: float | np.ndarray, *, rungs: int = 1, seed: int = 0
-) -> Walkers:
-    lattice = lattice_named(folds[0].lattice)
-    pairs = matrix_named(matrix).pairs(folds[0].sequence).ravel()
-    cells = torch.from_numpy(packed(folds, lattice))
-    temperature = torch.as_tensor(np.broadcast_to(kT, len(folds)).copy(), dtype=torch.float64)
-    random = torch.Generator().manual_seed(seed)
-    return Walkers(lattice, torch.from_numpy(pairs), cells, temperature, random, rungs)
-
-
-def texts_of(cells: torch.Tensor, lattice: Lattice) -> list[str]:
-    return spelled(lattice.bonds(cells.numpy()), lattice)
+from tests.tasks.folding.searches import PROTEIN, Coins, random_folds, texts_of, walkers_on
 
 
 @pytest.mark.parametrize("name", LATTICES)
@@ -136,8 +116,9 @@ def test_nothing_is_read_back_to_the_host() -> None:
     cells = torch.zeros(size, 12, dtype=torch.int64, device=device)
     pairs = torch.zeros(144, dtype=torch.float64, device=device)
     kT = torch.ones(size, dtype=torch.float64, device=device)
-    walkers = Walkers(lattice, pairs, cells, kT, None, 4)  # type: ignore[arg-type]
-    assert walkers.step().shape == ()
+    walkers = Walkers(lattice, pairs, cells, kT, None, 4, 0.4, 0.2)  # type: ignore[arg-type]
+    for _ in range(5):  # every kind of move
+        assert walkers.step().shape == ()
     walkers.exchange(odd=False)
     assert walkers.found().shape == (size, 12)
 
@@ -148,7 +129,7 @@ def test_nothing_is_read_back_to_the_host() -> None:
 def test_the_proposer_finds_exact_ground_states(name: str, length: int) -> None:
     sequence, matrix = "HPHPPHHPHPPHPHHP"[:length], matrix_named("hp")
     straight = Fold(sequence, name, lattice_named(name).letters[0] * (length - 1))
-    children = PullMoves(steps=400)([straight], 64, np.random.default_rng(0))
+    children = BatchedExchange(steps=400)([straight], 64, np.random.default_rng(0))
     best = min(recheck(child, matrix) for child in children)
     assert best == ground_states(sequence, name).energy
 
@@ -156,18 +137,30 @@ def test_the_proposer_finds_exact_ground_states(name: str, length: int) -> None:
 @pytest.mark.parametrize("name", LATTICES)
 def test_the_contract(name: str) -> None:
     parents = random_folds("HPHPPHHPHPPHPHHPPHPH", name)
-    check_proposer(PullMoves(steps=20), parents)
+    check_proposer(BatchedExchange(steps=20), parents)
     keys = {parent.key for parent in parents}
-    children = PullMoves(steps=20)(parents, 40, np.random.default_rng(2))
+    children = BatchedExchange(steps=20)(parents, 40, np.random.default_rng(2))
     assert len({child.key for child in children} | keys) == len(children) + len(keys)
-    assert PullMoves()(parents, 0, np.random.default_rng(0)) == []
+    assert BatchedExchange()(parents, 0, np.random.default_rng(0)) == []
+
+
+def test_stretches_lean_to_the_policy_where_it_grows_chains() -> None:
+    env = Chain("HPHPPHHPHPPHPHHPPHPH", "square")
+    policy = RecurrentPolicy(env.obs_size, env.num_actions, hidden=8, seed=0)
+    parents = random_folds(env.sequence, "square")
+    plain = BatchedExchange(steps=20, regrowth=0.2, policy=policy)
+    led = dataclasses.replace(plain, env=env)
+    assert plain._walkers(parents, 8, np.random.default_rng(0)).lean is None
+    lean = led._walkers(parents, 8, np.random.default_rng(0)).lean
+    assert lean is not None and lean.shape == even(20).shape and bool((lean != 1).any())
+    check_proposer(led, parents)
 
 
 def test_every_energy_is_paid_and_an_empty_purse_ends_the_walks() -> None:
     parents = random_folds("HPHPPHHPHPPHPHHPPHPH", "square")
     rich, poor = Coins(10**6), Coins(100)
     for purse in (rich, poor):
-        proposer = dataclasses.replace(PullMoves(steps=50), purse=purse)
+        proposer = dataclasses.replace(BatchedExchange(steps=50), purse=purse)
         proposer(parents, 16, np.random.default_rng(0))
     assert 100 < rich.paid <= 50 * 16
     assert 0 <= poor.left < 16 and poor.paid + poor.left == 100
@@ -181,15 +174,15 @@ def test_a_gpu_gets_as_many_chains_as_the_purse_allows() -> None:
         (Coins(100_000), 125),
         (Coins(9), 32),
     ):
-        assert PullMoves(purse=purse)._size(32, gpu) == size
-        assert PullMoves(purse=purse)._size(32, cpu) == 32
-    assert PullMoves(chains=7)._size(32, gpu) == 7
+        assert BatchedExchange(purse=purse)._size(32, gpu) == size
+        assert BatchedExchange(purse=purse)._size(32, cpu) == 32
+    assert BatchedExchange(chains=7)._size(32, gpu) == 7
 
 
 def test_more_chains_than_children_give_the_lowest() -> None:
     parents = random_folds("HPHPPHHPHPPHPHHPPHPH", "square")
     few, many = (
-        PullMoves(steps=50, chains=n)(parents, 8, np.random.default_rng(0)) for n in (0, 256)
+        BatchedExchange(steps=50, chains=n)(parents, 8, np.random.default_rng(0)) for n in (0, 256)
     )
     assert len(few) <= 8 == len(many)
     energies = [recheck(fold, matrix_named("hp")) for fold in many]
@@ -199,7 +192,7 @@ def test_more_chains_than_children_give_the_lowest() -> None:
 def test_chains_of_three_residues_can_be_pulled() -> None:
     for name, lattice in LATTICES.items():
         fold = Fold("PPP", name, lattice.letters[0] * 2)
-        children = PullMoves(steps=20)([fold], 32, np.random.default_rng(0))
+        children = BatchedExchange(steps=20)([fold], 32, np.random.default_rng(0))
         assert {child.key for child in children} | {fold.key} == {
             Fold("PPP", name, lattice.letters[0] + letter).key
             for k, letter in enumerate(lattice.letters)

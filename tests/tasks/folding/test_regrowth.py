@@ -12,6 +12,7 @@ import pytest
 import torch
 
 from designer.policy import RecurrentPolicy
+from tasks.folding.closing import LONGEST, SPAN
 from tasks.folding.design import Fold
 from tasks.folding.energy import matrix_named
 from tasks.folding.enriched import Enrichment
@@ -22,17 +23,10 @@ from tasks.folding.ladder import Ladder
 from tasks.folding.lattices import LATTICES, lattice_named
 from tasks.folding.leaning import ANGLES, angles, even, leaning, sampled
 from tasks.folding.recheck import recheck
-from tasks.folding.regrowth import LONGEST, SPAN
 from tasks.folding.terrain import terrain_of
+from tests.tasks.folding.searches import images
 
 HEAT = 0.7
-
-
-def images(fold: Fold) -> int:
-    """How many walks are symmetric images of the fold."""
-    place = lattice_named(fold.lattice)
-    bonds = place.steps[[place.letters.index(letter) for letter in fold.letters]]
-    return len({(bonds @ image.T).tobytes() for image in place.symmetries})
 
 
 @pytest.mark.parametrize("leans", [False, True])

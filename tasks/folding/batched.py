@@ -1,4 +1,4 @@
-"""Search in the loop on the policy's device: walks by pull moves from the best folds known."""
+"""Search in the loop on the policy's device: many chains walk at once from the best folds known."""
 
 from __future__ import annotations
 
@@ -10,9 +10,12 @@ import numpy as np
 import torch
 
 from designer.protocols import Purse
+from tasks.folding import mixture
 from tasks.folding.design import Fold, canonical, numbers, spelled
 from tasks.folding.energy import coordinates, matrix_named, strongest
+from tasks.folding.environment import Chain
 from tasks.folding.lattices import lattice_named
+from tasks.folding.leaning import leaning, sampled
 from tasks.folding.walkers import Walkers
 
 _SWEEP = 100  # steps of a chain between exchanges
@@ -21,23 +24,33 @@ _MANY = 16_384  # chains that keep a GPU busy
 
 
 @dataclass(frozen=True)
-class PullMoves:
-    """Proposes folds that replica exchange by pull moves reaches from the parents.
+class BatchedExchange:
+    """Proposes folds that replica exchange of many chains at once reaches from the parents.
 
-    Each chain makes `steps` steps; the temperatures of a ladder of 8, in units of the chain's
-    strongest attraction, lie between `coldest` and `hottest`. There are `chains` of them, on the
-    device of the `policy`: 0 is one a child, and on a GPU up to 16,384, for a quarter of the
-    purse. A child is the best fold that stood on one place, or the last where none was better
-    than the first. Every energy computed is paid from `purse`, and the walks end where it is empty.
+    Each chain makes `steps` steps, as `ReplicaExchange` does: a share `rebridging` are
+    rebridgings, and a share `regrowth` (None: 0.02 from 80 residues on) grow a stretch anew, which
+    leans to what `samples` folds of the policy look like where it grows them in `env`. The
+    temperatures of a ladder of 8, in units of the chain's strongest attraction, lie between
+    `coldest` and `hottest` (0: the lattice's own). There are `chains` of them, on the device of the
+    `policy`: 0 is one a child, and on a GPU up to 16,384, for a quarter of the purse. A child is
+    the best fold that stood on one place, or the last where none was better than the first. Every
+    energy computed is paid from `purse`, and the walks end where it is empty.
     """
 
     matrix: str = "hp"
     steps: int = 200
-    coldest: float = 0.3
-    hottest: float = 0.5
+    coldest: float = 0.0
+    hottest: float = 0.0
+    rebridging: float = mixture.REBRIDGING
+    regrowth: float | None = None
     chains: int = 0
+    samples: int = 128
+    env: Chain | None = None
     purse: Purse | None = None
     policy: Any = None
+
+    def __post_init__(self) -> None:
+        mixture.check(self.coldest, self.hottest, self.rebridging, self.regrowth)
 
     def __call__(
         self, parents: Sequence[Fold], count: int, rng: np.random.Generator, /
@@ -93,11 +106,22 @@ class PullMoves:
         chosen = (len(parents) * rng.random(size) ** 2).astype(np.int64)
         points = coordinates(np.array([numbers(p.letters, lattice) for p in parents]), lattice)
         rungs = min(_RUNGS, size)
-        ladder = np.linspace(self.coldest, self.hottest, rungs) * strongest(pairs)
+        ends = mixture.temperatures(lattice.name, self.coldest, self.hottest)
+        kT = np.resize(np.linspace(*ends, rungs) * strongest(pairs), size)
         random = torch.Generator(device).manual_seed(int(rng.integers(1 << 62)))
-        arrays = (pairs.ravel(), lattice.pack(points)[chosen], np.resize(ladder, size))
-        energies, cells, kT = (torch.as_tensor(array, device=device) for array in arrays)
-        return Walkers(lattice, energies, cells, kT, random, rungs)
+        regrown = mixture.regrown(points.shape[1], self.regrowth)
+        arrays = (pairs.ravel(), lattice.pack(points)[chosen], kT)
+        energies, cells, heat = (torch.as_tensor(array, device=device) for array in arrays)
+        lean = self._lean(rng, device) if regrown else None
+        moves = (self.rebridging, regrown, lean)
+        return Walkers(lattice, energies, cells, heat, random, rungs, *moves)
+
+    def _lean(self, rng: np.random.Generator, device: torch.device) -> torch.Tensor | None:
+        """Return what the policy's folds look like; None where there is no policy to grow them."""
+        if self.env is None or self.policy is None:
+            return None
+        made = sampled(self.env, self.policy, self.samples, rng)
+        return torch.as_tensor(leaning(made), device=device) if made else None
 
 
 def _device(policy: Any) -> torch.device:
