@@ -57,6 +57,7 @@ VARIANTS: dict[str, Changes | None] = {  # beside PLAIN; None: the file as it is
     "ppo": {"learner.kind": "ppo"},
     "newest of equals": {"campaign.newest": True},
     "enrichment": {"campaign.proposals": 32, "task.search": "enrichment"},
+    "replica exchange": {"campaign.proposals": 32},
     "batched search": {"campaign.proposals": 32, "task.search": "batched", "task.search_steps": 50},
     "taught prior": {"prior.run": "folds_{}", "policy.hidden": 128},  # as it was taught
     "taught prior, ppo": {"prior.run": "folds_{}", "policy.hidden": 128, "learner.kind": "ppo"},
