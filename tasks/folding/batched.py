@@ -3,19 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 import torch
 
 from designer.protocols import Purse
-from tasks.folding import mixture
 from tasks.folding.design import Fold, canonical, numbers, spelled
 from tasks.folding.energy import coordinates, matrix_named, strongest
 from tasks.folding.environment import Chain
 from tasks.folding.lattices import lattice_named
 from tasks.folding.leaning import leaning, sampled
+from tasks.folding.mixture import Mixture
 from tasks.folding.walkers import Walkers
 
 _SWEEP = 100  # steps of a chain between exchanges
@@ -27,30 +27,22 @@ _MANY = 16_384  # chains that keep a GPU busy
 class BatchedExchange:
     """Proposes folds that replica exchange of many chains at once reaches from the parents.
 
-    Each chain makes `steps` steps, as `ReplicaExchange` does: a share `rebridging` are
-    rebridgings, and a share `regrowth` (None: 0.02 from 80 residues on) grow a stretch anew, which
-    leans to what `samples` folds of the policy look like where it grows them in `env`. The
-    temperatures of a ladder of 8, in units of the chain's strongest attraction, lie between
-    `coldest` and `hottest` (0: the lattice's own). There are `chains` of them, on the device of the
-    `policy`: 0 is one a child, and on a GPU up to 16,384, for a quarter of the purse. A child is
-    the best fold that stood on one place, or the last where none was better than the first. Every
-    energy computed is paid from `purse`, and the walks end where it is empty.
+    Each chain makes `steps` steps of the `mixture`, on a ladder of 8. Stretches that are grown anew
+    lean to what `samples` folds of the policy look like where it grows them in `env`. There are
+    `chains` of them, on the device of the `policy`: 0 is one a child, and on a GPU up to 16,384,
+    for a quarter of the purse. A child is the best fold that stood on one place, or the last where
+    none was better than the first. Every energy computed is paid from `purse`, and the walks end
+    where it is empty.
     """
 
     matrix: str = "hp"
     steps: int = 200
-    coldest: float = 0.0
-    hottest: float = 0.0
-    rebridging: float = mixture.REBRIDGING
-    regrowth: float | None = None
+    mixture: Mixture = field(default_factory=Mixture)
     chains: int = 0
     samples: int = 128
     env: Chain | None = None
     purse: Purse | None = None
     policy: Any = None
-
-    def __post_init__(self) -> None:
-        mixture.check(self.coldest, self.hottest, self.rebridging, self.regrowth)
 
     def __call__(
         self, parents: Sequence[Fold], count: int, rng: np.random.Generator, /
@@ -106,14 +98,14 @@ class BatchedExchange:
         chosen = (len(parents) * rng.random(size) ** 2).astype(np.int64)
         points = coordinates(np.array([numbers(p.letters, lattice) for p in parents]), lattice)
         rungs = min(_RUNGS, size)
-        ends = mixture.temperatures(lattice.name, self.coldest, self.hottest)
+        ends = self.mixture.temperatures(lattice.name)
         kT = np.resize(np.linspace(*ends, rungs) * strongest(pairs), size)
         random = torch.Generator(device).manual_seed(int(rng.integers(1 << 62)))
-        regrown = mixture.regrown(points.shape[1], self.regrowth)
+        regrown = self.mixture.regrown(points.shape[1])
         arrays = (pairs.ravel(), lattice.pack(points)[chosen], kT)
         energies, cells, heat = (torch.as_tensor(array, device=device) for array in arrays)
         lean = self._lean(rng, device) if regrown else None
-        moves = (self.rebridging, regrown, lean)
+        moves = (self.mixture.rebridging, regrown, lean)
         return Walkers(lattice, energies, cells, heat, random, rungs, *moves)
 
     def _lean(self, rng: np.random.Generator, device: torch.device) -> torch.Tensor | None:

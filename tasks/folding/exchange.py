@@ -20,13 +20,13 @@ import numpy as np
 
 from designer.errors import InputError
 from designer.protocols import Purse
-from tasks.folding import mixture
 from tasks.folding.batched import BatchedExchange
 from tasks.folding.design import Fold, canonical
 from tasks.folding.enriched import Enrichment
 from tasks.folding.ladder import Ladder
 from tasks.folding.lattices import lattice_named
 from tasks.folding.leaning import leaning, sampled
+from tasks.folding.mixture import Mixture
 from tasks.folding.terrain import LONGEST_3D, terrain_of
 
 _FIRST, _PART = 10_000, 250_000  # proposals of a ladder after which a call looks at the others
@@ -42,11 +42,8 @@ class ReplicaExchange:
     one call to the next. With `grown`, and a purse that holds a number, they are set up on the best
     of as many chains, grown together by the campaign's policy for at most a tenth of the purse;
     and there is one for each 250,000 energies that it holds, at most `ladders`. A call makes
-    `steps` proposals in each. Temperatures lie between `coldest` and `hottest` (0: 0.3 and 0.5, on
-    the cubic lattice 0.3 and 0.44, on FCC 0.4 and 0.8), in units of the chain's strongest
-    attraction. `replicas` chains stand on a ladder (0: 5 in 2D, 3 in 3D). Of the proposals a share
-    `rebridging` are rebridgings, and a share `regrowth` (None: 0.02 from 80 residues on, none
-    below) grow a stretch anew; with `grown` and a `policy` the stretches lean, from the second call
+    `steps` proposals in each, of the `mixture`. `replicas` chains stand on a ladder (0: 5 in 2D, 3
+    in 3D). With `grown` and a `policy` the stretches that are grown anew lean, from the second call
     on, to what `samples` folds of the policy look like. The call ends early where a fold meets
     `target` (an energy). Every energy computed is paid from `purse`, at most a quarter of it in one
     call. The result depends on `rng`, the policy and what went before, not on `threads` (0: one a
@@ -57,10 +54,7 @@ class ReplicaExchange:
     steps: int = 16_000_000
     ladders: int = 4
     replicas: int = 0
-    coldest: float = 0.0
-    hottest: float = 0.0
-    rebridging: float = mixture.REBRIDGING
-    regrowth: float | None = None
+    mixture: Mixture = field(default_factory=Mixture)
     samples: int = 128
     target: float | None = None
     threads: int = 0
@@ -74,7 +68,6 @@ class ReplicaExchange:
         for name, least in (("steps", 1), ("ladders", 1), ("replicas", 0), ("threads", 0)):
             if getattr(self, name) < least:
                 raise InputError(f"{name} is {getattr(self, name)}, expected at least {least}")
-        mixture.check(self.coldest, self.hottest, self.rebridging, self.regrowth)
 
     def __call__(
         self, parents: Sequence[Fold], count: int, rng: np.random.Generator, /
@@ -97,10 +90,8 @@ class ReplicaExchange:
     def _batched(self) -> BatchedExchange:
         """Return the search of the same moves that takes any chain, and needs no numba."""
         env = None if self.grown is None else self.grown.env
-        given = (self.coldest, self.hottest, self.rebridging, self.regrowth)
-        return BatchedExchange(
-            self.matrix, 200, *given, env=env, purse=self.purse, policy=self.policy
-        )
+        given = {"env": env, "purse": self.purse, "policy": self.policy}
+        return BatchedExchange(self.matrix, mixture=self.mixture, **given)
 
     def _stands(self, fold: Fold) -> bool:
         """Return whether there are ladders, and of this chain."""
@@ -123,7 +114,7 @@ class ReplicaExchange:
         """Let stretches that are grown anew lean to what the policy makes of the chain now."""
         if self.grown is None or self.policy is None:
             return
-        if mixture.regrown(len(self.grown.env.sequence), self.regrowth):
+        if self.mixture.regrown(len(self.grown.env.sequence)):
             made = sampled(self.grown.env, self.policy, self.samples, rng)
             for ladder in self.standing:
                 ladder.lean[:] = leaning(made) if made else 1.0
@@ -149,15 +140,15 @@ class ReplicaExchange:
         """Return a ladder on the parents: the first (best) the coldest, the first more often."""
         terrain = terrain_of(parents[0].sequence, parents[0].lattice, self.matrix)
         replicas = self.replicas or (5 if terrain.lattice.dimensions == 2 else 3)
-        ends = mixture.temperatures(terrain.lattice.name, self.coldest, self.hottest)
+        ends = self.mixture.temperatures(terrain.lattice.name)
         kT = np.linspace(*ends, replicas) * terrain.strongest
         chosen = (len(parents) * rng.random(replicas) ** 2).astype(np.int64)
         chosen[0] = 0
         folds = [parents[i].letters for i in chosen]
         random = rng.integers(1 << 64, size=2, dtype=np.uint64).tolist()
         target = -np.inf if self.target is None else self.target
-        regrown = mixture.regrown(len(terrain.sequence), self.regrowth)
-        shares = {"rebridging": self.rebridging, "regrowth": regrown}
+        regrown = self.mixture.regrown(len(terrain.sequence))
+        shares = {"rebridging": self.mixture.rebridging, "regrowth": regrown}
         return Ladder(terrain, folds, kT, random, **shares, target=target, keep=keep)
 
     def state(self) -> dict[str, Any]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -11,7 +12,9 @@ from designer.testing import walk
 from tasks.folding.design import Fold, numbers, spelled
 from tasks.folding.energy import coordinates, matrix_named
 from tasks.folding.environment import Chain
+from tasks.folding.exact import ground_states
 from tasks.folding.lattices import Lattice, lattice_named
+from tasks.folding.recheck import recheck
 from tasks.folding.walkers import Walkers
 
 PROTEIN = "GIVEQCCTSICSLYQLENYCN"
@@ -28,6 +31,21 @@ def images(fold: Fold) -> int:
     place = lattice_named(fold.lattice)
     bonds = place.steps[[place.letters.index(letter) for letter in fold.letters]]
     return len({(bonds @ image.T).tobytes() for image in place.symmetries})
+
+
+def boltzmann(sequence: str, name: str, kT: float) -> dict[str, float]:
+    """How often each fold of a short HP chain stands there, all its images together, by its key."""
+    every = ground_states("P" * len(sequence), name, keep=1000)
+    folds = [Fold(sequence, name, fold.letters) for fold in every.folds]
+    weight = {f.key: images(f) * np.exp(-recheck(f, matrix_named("hp")) / kT) for f in folds}
+    return {key: share / sum(weight.values()) for key, share in weight.items()}
+
+
+def agrees(seen: Mapping[str, int], share: Mapping[str, float]) -> bool:
+    """Whether counts are what these shares give: chi squared within four deviations."""
+    count, freedom = sum(seen.values()), len(share) - 1
+    chi2 = sum((seen.get(key, 0) - count * p) ** 2 / (count * p) for key, p in share.items())
+    return set(seen) <= set(share) and abs(chi2 - freedom) < 4 * (2 * freedom) ** 0.5
 
 
 @dataclass

@@ -18,6 +18,7 @@ from tasks.folding.exact import ground_states
 from tasks.folding.exchange import ReplicaExchange
 from tasks.folding.ladder import Ladder
 from tasks.folding.lattices import LATTICES, lattice_named
+from tasks.folding.mixture import Mixture
 from tasks.folding.recheck import recheck
 from tasks.folding.task import task
 from tasks.folding.terrain import _unit, terrain_of
@@ -189,19 +190,22 @@ def test_energies_that_are_no_round_numbers_are_kept_closely() -> None:
 
 
 def test_bad_settings_are_told() -> None:
+    with pytest.raises(InputError, match="steps is 0, expected at least 1"):
+        ReplicaExchange(steps=0)
     for given, message in (
-        ({"steps": 0}, "steps is 0, expected at least 1"),
         ({"coldest": -0.1}, "temperatures -0.1 to 0, expected numbers above 0"),
         ({"rebridging": 1.0}, "rebridging is 1, expected 0 to below 1"),
+        ({"regrowth": 0.7}, "leave no pull moves"),
     ):
         with pytest.raises(InputError, match=message):
-            ReplicaExchange(**given)  # type: ignore[arg-type]
+            Mixture(**given)
 
 
 def test_temperatures_rise_and_fcc_is_searched_hotter() -> None:
     def betas(lattice: str, **given: float) -> list[float]:
         (fold, *_) = random_folds(SEQUENCE, lattice)
-        return ReplicaExchange(**given).ladder([fold], np.random.default_rng(0)).betas.tolist()
+        search = ReplicaExchange(mixture=Mixture(**given))
+        return search.ladder([fold], np.random.default_rng(0)).betas.tolist()
 
     assert betas("cubic") == pytest.approx([1 / 0.3, 1 / 0.37, 1 / 0.44])
     assert betas("fcc") == pytest.approx([1 / 0.4, 1 / 0.6, 1 / 0.8])

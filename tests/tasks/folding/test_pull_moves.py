@@ -17,6 +17,7 @@ from tasks.folding.environment import Chain
 from tasks.folding.exact import ground_states
 from tasks.folding.lattices import LATTICES, lattice_named
 from tasks.folding.leaning import even
+from tasks.folding.mixture import Mixture
 from tasks.folding.recheck import recheck
 from tasks.folding.walkers import Walkers
 from tests.tasks.folding.searches import PROTEIN, Coins, random_folds, texts_of, walkers_on
@@ -148,7 +149,7 @@ def test_stretches_lean_to_the_policy_where_it_grows_chains() -> None:
     env = Chain("HPHPPHHPHPPHPHHPPHPH", "square")
     policy = RecurrentPolicy(env.obs_size, env.num_actions, hidden=8, seed=0)
     parents = random_folds(env.sequence, "square")
-    plain = BatchedExchange(steps=20, regrowth=0.2, policy=policy)
+    plain = BatchedExchange(steps=20, mixture=Mixture(regrowth=0.2), policy=policy)
     led = dataclasses.replace(plain, env=env)
     assert plain._walkers(parents, 8, np.random.default_rng(0)).lean is None
     lean = led._walkers(parents, 8, np.random.default_rng(0)).lean

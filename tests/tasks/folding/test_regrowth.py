@@ -17,14 +17,14 @@ from tasks.folding.design import Fold
 from tasks.folding.energy import matrix_named
 from tasks.folding.enriched import Enrichment
 from tasks.folding.environment import Chain
-from tasks.folding.exact import ground_states
 from tasks.folding.exchange import ReplicaExchange
 from tasks.folding.ladder import Ladder
 from tasks.folding.lattices import LATTICES, lattice_named
 from tasks.folding.leaning import ANGLES, angles, even, leaning, sampled
+from tasks.folding.mixture import Mixture
 from tasks.folding.recheck import recheck
 from tasks.folding.terrain import terrain_of
-from tests.tasks.folding.searches import images
+from tests.tasks.folding.searches import agrees, boltzmann
 
 HEAT = 0.7
 
@@ -36,24 +36,16 @@ HEAT = 0.7
 )
 def test_folds_come_as_often_as_boltzmann_says(name: str, sequence: str, leans: bool) -> None:
     """Every fold of the chain, against how often a walk by regrowth alone stands there."""
-    every = ground_states("P" * len(sequence), name, keep=1000)
-    folds = [Fold(sequence, name, fold.letters) for fold in every.folds]
-    weight = {f.key: images(f) * np.exp(-recheck(f, matrix_named("hp")) / HEAT) for f in folds}
+    straight = lattice_named(name).letters[0] * (len(sequence) - 1)
     terrain, walks = terrain_of(sequence, name, "hp"), 12_000
-    heat, letters = np.full(1, HEAT), [folds[0].letters]
-    made = Ladder(terrain, letters, heat, [3, 4], regrowth=1.0, keep=2)
+    made = Ladder(terrain, [straight], np.full(1, HEAT), [3, 4], regrowth=1.0, keep=2)
     if leans:  # however one-sided
         made.lean[:] = np.random.default_rng(0).uniform(0.2, 5.0, made.lean.shape)
     seen: Counter[str] = Counter()
     for _ in range(walks):
         made.walk(1, 20)
         seen[Fold(sequence, name, made.found()[-1][1]).key] += 1
-    assert set(seen) <= set(weight)
-    total = sum(weight.values())
-    expected = {key: walks * share / total for key, share in weight.items()}
-    chi2 = sum((seen[key] - n) ** 2 / n for key, n in expected.items())
-    freedom = len(weight) - 1
-    assert abs(chi2 - freedom) < 4 * np.sqrt(2 * freedom)
+    assert agrees(seen, boltzmann(sequence, name, HEAT))
 
 
 @pytest.mark.parametrize("name", LATTICES)
@@ -89,12 +81,12 @@ def test_the_search_leans_to_its_policy_and_is_the_same_after_a_checkpoint() -> 
     folds = sampled(env, policy, 32, np.random.default_rng(1))
     assert 0 < len(folds) <= 32 and folds == sampled(env, policy, 32, np.random.default_rng(1))
     given = {"grown": Enrichment(env), "policy": policy, "start": folds[0]}
-    search = ReplicaExchange(steps=5000, regrowth=0.2, **given)  # type: ignore[arg-type]
+    search = ReplicaExchange(steps=5000, mixture=Mixture(regrowth=0.2), **given)  # type: ignore[arg-type]
     search([], 4, np.random.default_rng(2))
     assert (search.standing[0].lean == 1).all(), "the policy has learned nothing yet"
     search([], 4, np.random.default_rng(2))
     assert (search.standing[0].lean != 1).any()
-    other = ReplicaExchange(steps=5000, regrowth=0.2, **given)  # type: ignore[arg-type]
+    other = ReplicaExchange(steps=5000, mixture=Mixture(regrowth=0.2), **given)  # type: ignore[arg-type]
     other.restore(json.loads(json.dumps(search.state())))
     found = [one([], 4, np.random.default_rng(3)) for one in (search, other)]
     assert found[0] == found[1] and search.state() == other.state()
@@ -103,7 +95,7 @@ def test_the_search_leans_to_its_policy_and_is_the_same_after_a_checkpoint() -> 
 def test_a_chain_walks_far_by_regrowth_alone() -> None:
     straight = Fold("HPHPPHHPHPPHPHHPPHPH", "square", "R" * 19)
     search = ReplicaExchange(
-        steps=400_000, rebridging=0.0, regrowth=0.9, target=-9, start=straight, ladders=2
+        steps=400_000, mixture=Mixture(0.0, 0.9), target=-9, start=straight, ladders=2
     )
     (best, *_) = search([], 4, np.random.default_rng(0))
     assert recheck(best, matrix_named("hp")) == -9
