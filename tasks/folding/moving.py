@@ -34,10 +34,10 @@ def moving(
     """
     if not 0 <= moves <= _MOST:
         raise InputError(f"moves is {moves}, expected 0 (two a residue) to {_MOST}")
-    grown = task(sequence, lattice, matrix, target_energy=target_energy)
+    grown = task(sequence, lattice, matrix, search="batched", target_energy=target_energy)
     chain = str(grown.context["sequence"])
     straight = lattice_named(lattice).letters[0] * (len(chain) - 1)
     first = parse_fold(start or straight, chain, lattice)
     env = Moves(chain, lattice, str(matrix), moves or 2 * len(chain), first.letters)
-    search = BatchedExchange(str(matrix))
+    search = BatchedExchange(str(matrix))  # the policy moves folds and grows none to lean to
     return replace(grown, name="fold_moves", environment=env, proposer=search, examples=[first])
