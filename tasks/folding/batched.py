@@ -14,7 +14,7 @@ from tasks.folding.design import Fold, canonical, numbers, spelled
 from tasks.folding.energy import coordinates, matrix_named, strongest
 from tasks.folding.environment import Chain
 from tasks.folding.lattices import lattice_named
-from tasks.folding.leaning import leaning, sampled
+from tasks.folding.leaning import preferred
 from tasks.folding.mixture import Mixture
 from tasks.folding.walkers import Walkers
 
@@ -112,8 +112,8 @@ class BatchedExchange:
         """Return what the policy's folds look like; None where there is no policy to grow them."""
         if self.env is None or self.policy is None:
             return None
-        made = sampled(self.env, self.policy, self.samples, rng)
-        return torch.as_tensor(leaning(made), device=device) if made else None
+        lean = preferred(self.env, self.policy, self.samples, rng)
+        return torch.as_tensor(lean, device=device)
 
 
 def _device(policy: Any) -> torch.device:

@@ -25,7 +25,7 @@ from tasks.folding.design import Fold, canonical
 from tasks.folding.enriched import Enrichment
 from tasks.folding.ladder import Ladder
 from tasks.folding.lattices import lattice_named
-from tasks.folding.leaning import leaning, sampled
+from tasks.folding.leaning import preferred
 from tasks.folding.mixture import Mixture
 from tasks.folding.terrain import LONGEST_3D, terrain_of
 
@@ -115,9 +115,9 @@ class ReplicaExchange:
         if self.grown is None or self.policy is None:
             return
         if self.mixture.regrown(len(self.grown.env.sequence)):
-            made = sampled(self.grown.env, self.policy, self.samples, rng)
+            lean = preferred(self.grown.env, self.policy, self.samples, rng)
             for ladder in self.standing:
-                ladder.lean[:] = leaning(made) if made else 1.0
+                ladder.lean[:] = lean
 
     def _search(self, count: int) -> None:
         ladders, left = self.standing, None if self.purse is None else self.purse.left

@@ -73,6 +73,12 @@ def _shares(taken: Ints, last: Ints, earlier: Ints, lattice: str) -> Floats:
     return weights
 
 
+def preferred(env: Chain, policy: Policy, count: int, rng: np.random.Generator) -> Floats:
+    """Return the weights that so many samples of a policy give; even ones where all are trapped."""
+    made = sampled(env, policy, count, rng)
+    return leaning(made) if made else even(len(env.sequence))
+
+
 def sampled(env: Chain, policy: Policy, count: int, rng: np.random.Generator) -> list[Fold]:
     """Return the folds among so many samples of a policy that were not trapped."""
     generator = torch.Generator().manual_seed(int(rng.integers(1 << 62)))

@@ -16,11 +16,10 @@ from torch import Tensor
 
 from tasks.folding.bridges import Spot, rebridged
 from tasks.folding.closing import LONGEST
-from tasks.folding.frames import frames_on
 from tasks.folding.lattices import Lattice
 from tasks.folding.pull import aimed, possible, pulled
 from tasks.folding.stretches import Stretch, regrown
-from tasks.folding.touching import energies
+from tasks.folding.touching import deltas_of, energies
 
 _TRIES = 16  # pulls that are looked at for each that is made
 
@@ -136,8 +135,7 @@ class Walkers:
 
     def _way(self, each: int = 1) -> Tensor:
         """Return [C, `each`] neighbour vectors."""
-        deltas = frames_on(self.lattice, self.cells.device).deltas.long()
-        return deltas[self._drawn(self.lattice.size, each)]
+        return deltas_of(self.cells, self.lattice).long()[self._drawn(self.lattice.size, each)]
 
     def _chance(self, *more: int) -> Tensor:
         """Return [C, ...] numbers in [0, 1)."""

@@ -1,6 +1,7 @@
 import subprocess
 import sys
 from pathlib import Path
+from platform import libc_ver
 
 import pytest
 
@@ -8,11 +9,12 @@ PAGES = Path("/proc/self/statm")
 FREED = """
 import numpy as np
 from designer.heap import keep_apart
+from tasks.molecules.expectation import Expectation
 
 def resident():
     return int(open("/proc/self/statm").read().split()[1]) * 4096
 
-apart = keep_apart()
+apart = {how}
 np.ones(8 << 20)  # would raise a threshold that moves
 stay, arrays = [], []
 for _ in range(100):
@@ -41,17 +43,22 @@ print((resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before) * 4096 >> 20
 """
 
 
-@pytest.mark.skipif(not PAGES.exists(), reason="needs /proc")
-def test_freed_arrays_go_back() -> None:
-    """Also where small objects were made between them and stay. In a process without a past."""
-    done = subprocess.run([sys.executable, "-c", FREED], capture_output=True, text=True, check=True)
+pytestmark = pytest.mark.skipif(
+    not PAGES.exists() or libc_ver()[0] != "glibc", reason="needs /proc and glibc"
+)
+
+
+@pytest.mark.parametrize("how", ["keep_apart()", "isinstance(Expectation(), Expectation)"])
+def test_freed_arrays_go_back(how: str) -> None:
+    """Also where small objects were made between them and stay, and where the molecule model is
+    at work. In a process without a past.
+    """
+    command = [sys.executable, "-c", FREED.replace("{how}", how)]
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
     apart, freed = map(int, done.stdout.split())
-    if not apart:
-        pytest.skip("not glibc")
-    assert freed > 180
+    assert apart and freed > 180
 
 
-@pytest.mark.skipif(not PAGES.exists(), reason="needs Linux")
 def test_folding_keeps_its_pages() -> None:
     """A network that reads thousands of chains a step makes arrays of this size at each."""
     done = subprocess.run([sys.executable, "-c", KEPT], capture_output=True, text=True, check=True)

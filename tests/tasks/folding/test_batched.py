@@ -1,4 +1,4 @@
-"""Pull moves: every one keeps the chain whole and its energy right, and together they reach all."""
+"""The batched search: every move keeps the chain whole and its energy right, every one is paid."""
 
 from __future__ import annotations
 
@@ -117,7 +117,8 @@ def test_nothing_is_read_back_to_the_host() -> None:
     cells = torch.zeros(size, 12, dtype=torch.int64, device=device)
     pairs = torch.zeros(144, dtype=torch.float64, device=device)
     kT = torch.ones(size, dtype=torch.float64, device=device)
-    walkers = Walkers(lattice, pairs, cells, kT, None, 4, 0.4, 0.2)  # type: ignore[arg-type]
+    lean = torch.from_numpy(even(12)).to(device)
+    walkers = Walkers(lattice, pairs, cells, kT, None, 4, 0.4, 0.2, lean)  # type: ignore[arg-type]
     for _ in range(5):  # every kind of move
         assert walkers.step().shape == ()
     walkers.exchange(odd=False)
